@@ -1,0 +1,135 @@
+//! The stored form: its bytes are a format that outlives this program.
+
+use super::{
+    super::{
+        event::{DecodeError, Event, Fact, Facts, HandedIn, ModelVersion, Payload, VERSION},
+        *,
+    },
+    pairs::every_kind,
+    story::*,
+};
+use crate::digest::Digest;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+fn event(fact: Fact) -> Event {
+    let (run, actor) = (Uuid::from_u128(0x0123), "zoë".to_owned());
+    Event { v: VERSION, run, seq: 3, at: START, actor, fact }
+}
+
+fn one_of_each() -> Vec<Fact> {
+    let (effect, reason) = (Effect::RevertPush, "because \"so\"\n".to_owned());
+    let failure = failure("away");
+    let full = event::Created {
+        from_run: Some(3),
+        change: Some(HandedIn { name: "c.toml".to_owned(), digest: Digest::ZERO }),
+        pre_approved: Some(decision("ada")),
+        ..created(2)
+    };
+    let learned = Facts::Learned(vec![ModelVersion {
+        name: "success".to_owned(),
+        digest: Digest::ZERO,
+        promoted: true,
+    }]);
+    let output = Payload::Artifact(Digest::of(&[b"x"]));
+    let phase = Phase::UpdateWeights;
+    vec![
+        Fact::RunCreated(Box::new(created(1))),
+        Fact::RunCreated(Box::new(full)),
+        Fact::RunResumed { after_crash_of: Some("p1".to_owned()) },
+        Fact::RunResumed { after_crash_of: None },
+        completed(Phase::Generate),
+        completed(Phase::Evaluate),
+        completed_with(Phase::Analyze, 2, Facts::NoChange("fine".to_owned())),
+        Fact::PhaseCompleted { phase, attempt: 1, spent_ms: u64::MAX, output, facts: learned },
+        failed(Phase::Design, 1, Some(START)),
+        failed(Phase::Design, 1, None),
+        Fact::ApprovalRequested { gate: gate(START) },
+        Fact::Approved { decision: decision("ada") },
+        Fact::Rejected { decision: decision("ada") },
+        Fact::ApprovalVoided { changed: vec!["schema".to_owned()] },
+        Fact::ApprovalExpired {},
+        Fact::TargetQueued { target: TARGET.to_owned(), behind: None },
+        acquired(),
+        Fact::EffectAnnounced { effect, plan: json!({ "b": [1, 0.1], "a": null }) },
+        done(effect),
+        Fact::EffectFailed { effect, failure: failure.clone() },
+        Fact::Slept { until: START, why: reason.clone() },
+        Fact::Woken {},
+        Fact::Paused { reason: reason.clone() },
+        Fact::Unpaused {},
+        Fact::CancelRequested { reason: reason.clone() },
+        Fact::RollbackRequested { reason: reason.clone() },
+        Fact::RollbackCompleted { report: Value::Null },
+        Fact::OperatorNeeded { effect: None, failure, look_at: vec!["git log".to_owned()] },
+        Fact::OperatorResolved { effect, done: false, reason },
+        Fact::Noted { topic: "t".to_owned(), body: Payload::Inline(json!(0.1)) },
+        Fact::RunSealed { events: 12 },
+    ]
+}
+
+#[test]
+fn every_fact_comes_back_byte_for_byte() {
+    let kinds: BTreeSet<_> = one_of_each().iter().map(Fact::kind).collect();
+    assert_eq!(kinds, every_kind(), "a fact that this test forgot");
+    for fact in one_of_each() {
+        let event = event(fact);
+        let stored = event.encode().unwrap();
+        let kind: Value = serde_json::from_str(&stored).unwrap();
+        assert_eq!(kind["kind"], event.fact.kind(), "the stored word is the one in Rust");
+        let back = Event::decode(&stored).unwrap();
+        assert_eq!(back, event);
+        assert_eq!(back.encode().unwrap(), stored);
+    }
+}
+
+#[test]
+fn the_stored_bytes_are_these() {
+    let stored = |fact| event(fact).encode().unwrap();
+    let head = r#"{"v":1,"run":"00000000-0000-0000-0000-000000000123","seq":3,"at":"2027-01-15T08:00:00.000000Z","actor":"zoë","#;
+    assert_eq!(stored(Fact::Woken {}), format!(r#"{head}"kind":"woken","body":{{}}}}"#));
+    assert_eq!(
+        stored(announced(Effect::Up)),
+        format!(
+            r#"{head}"kind":"effect_announced","body":{{"effect":"up","plan":{{"plan":"up"}}}}}}"#
+        )
+    );
+    assert_eq!(
+        stored(failed(Phase::Analyze, 1, Some(START))),
+        format!(
+            r#"{head}"kind":"phase_failed","body":{{"phase":"analyze","attempt":1,"spent_ms":5,"failure":{{"code":"step","message":"step happened","class":"operator"}},"retry_at":"2027-01-15T08:00:00.000000Z"}}}}"#
+        )
+    );
+    assert_eq!(
+        stored(Fact::Approved { decision: Decision { digest: Digest::ZERO, ..decision("ada") } }),
+        format!(
+            r#"{head}"kind":"approved","body":{{"decision":{{"who":"ada","reason":"looks right","method":"cli","os_user":"ada","host":"host","digest":"{}"}}}}}}"#,
+            "0".repeat(64)
+        )
+    );
+    assert_eq!(
+        stored(Fact::PhaseCompleted {
+            phase: Phase::Deploy,
+            attempt: 2,
+            spent_ms: 7,
+            output: Payload::Artifact(Digest::ZERO),
+            facts: Facts::Plain,
+        }),
+        format!(
+            r#"{head}"kind":"phase_completed","body":{{"phase":"deploy","attempt":2,"spent_ms":7,"output":{{"artifact":"{}"}},"facts":"plain"}}}}"#,
+            "0".repeat(64)
+        )
+    );
+}
+
+#[test]
+fn what_is_no_event_of_this_version_is_refused() {
+    let newer = event(Fact::Woken {}).encode().unwrap().replacen("\"v\":1", "\"v\":2", 1);
+    assert!(matches!(Event::decode(&newer), Err(DecodeError::UnknownVersion(2))));
+    let unknown = event(Fact::Woken {}).encode().unwrap().replace("woken", "danced");
+    assert!(matches!(Event::decode(&unknown), Err(DecodeError::Malformed(_))));
+    for broken in ["", "{}", "null", "{\"v\":1}", "{\"v\":-1}"] {
+        assert!(matches!(Event::decode(broken), Err(DecodeError::Malformed(_))), "{broken}");
+    }
+}
