@@ -1,0 +1,25 @@
+//! The imperative shell: the only I/O of the engine.
+//!
+//! Load, fold `apply`, `decide`, append with the lease check in one transaction, run what is
+//! `due`, feed the outcome back as a command. No rule about what may happen lives here.
+
+pub mod clock;
+pub mod connection;
+pub mod crash_point;
+pub mod error;
+mod head;
+pub mod process;
+pub mod reader;
+pub mod runner;
+pub mod store;
+mod transition;
+pub mod verify;
+mod writer;
+
+pub use clock::{Clock, SystemClock};
+pub use error::Error;
+pub use process::Process;
+pub use reader::Reader;
+pub use runner::{Engine, Stop};
+pub use store::Store;
+pub use transition::{Operated, Tx};

@@ -1,0 +1,274 @@
+//! Reading the journal: its own connection, never migrating, never blocking the writer.
+
+use super::{
+    connection::{explain, open_reader},
+    error::Error,
+};
+use crate::{
+    digest::Digest,
+    journal::{
+        Event, Payload, Run, Timestamp,
+        replay::{Row, replay},
+    },
+};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+
+/// A journal opened for reading.
+pub struct Reader {
+    pub(super) db: Connection,
+    path: PathBuf,
+}
+
+/// Which runs to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// A status word (`waiting_approval`) or an outcome (`kept`).
+    pub status: Option<String>,
+    pub workflow: Option<String>,
+    /// At most so many, newest first; 0: all.
+    pub limit: u32,
+}
+
+/// One version of a predictor.
+#[derive(Debug, Clone)]
+pub struct ModelRow {
+    pub name: String,
+    pub version: i64,
+    pub digest: Digest,
+    pub promoted: bool,
+    pub run: i64,
+    pub at: String,
+}
+
+/// One history row: the latest revision of a run's record.
+#[derive(Debug, Clone)]
+pub struct HistoryRow {
+    pub run: i64,
+    pub revision: u32,
+    pub outcome: String,
+    /// The provenance record, JSON.
+    pub record: String,
+    pub at: String,
+}
+
+impl Reader {
+    /// Opens an existing journal.
+    ///
+    /// # Errors
+    /// Where there is none, or it is no journal of this version.
+    pub fn open(path: &Path) -> Result<Reader, Error> {
+        Ok(Reader { db: open_reader(path)?, path: path.to_owned() })
+    }
+
+    /// The run with this number.
+    ///
+    /// # Errors
+    /// Where there is none, or its events do not fold.
+    pub fn run(&self, number: i64) -> Result<Run, Error> {
+        fold(&self.db, number)
+    }
+
+    /// The number of the run that `name` means: `r42`, `42`, a UUID, or a unique prefix or
+    /// suffix (of at least four characters) of one.
+    ///
+    /// # Errors
+    /// Where it means none, or several.
+    pub fn find(&self, name: &str) -> Result<i64, Error> {
+        let name = name.trim();
+        let none = || Error::NoSuchRun(name.to_owned());
+        let digits = name.strip_prefix(['r', 'R']).unwrap_or(name);
+        if let Ok(number) = digits.parse::<i64>() {
+            let sql = "SELECT id FROM runs WHERE id = ?1";
+            let found = self.db.prepare_cached(sql)?.query_row([number], |row| row.get(0));
+            if let Some(number) = found.optional()? {
+                return Ok(number);
+            }
+        }
+        if name.len() < 4 || !name.chars().all(|c| c.is_ascii_hexdigit() || c == '-') {
+            return Err(none());
+        }
+        let sql =
+            "SELECT id FROM runs WHERE uuid LIKE ?1 || '%' OR uuid LIKE '%' || ?1 ORDER BY id";
+        let found = self
+            .db
+            .prepare_cached(sql)?
+            .query_map([name.to_lowercase()], |row| row.get(0))?
+            .collect::<Result<Vec<i64>, _>>()?;
+        match found.as_slice() {
+            [] => Err(none()),
+            [one] => Ok(*one),
+            several => Err(Error::Ambiguous {
+                name: name.to_owned(),
+                could_be: several.iter().map(|number| format!("r{number}")).collect(),
+            }),
+        }
+    }
+
+    /// The numbers of the runs that match, newest first.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn list(&self, filter: &Filter) -> Result<Vec<i64>, Error> {
+        let limit = if filter.limit == 0 { -1 } else { i64::from(filter.limit) };
+        let numbers = self
+            .db
+            .prepare_cached(include_str!("sql/list_runs.sql"))?
+            .query_map(params![filter.status, filter.workflow, limit], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        Ok(numbers)
+    }
+
+    /// Runs that have not ended, oldest first.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn unfinished(&self) -> Result<Vec<i64>, Error> {
+        let sql = "SELECT id FROM runs WHERE status <> 'finished' ORDER BY id";
+        let rows = self
+            .db
+            .prepare_cached(sql)?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        Ok(rows)
+    }
+
+    /// Rows of the journal after `seq`, at most `limit`, in order; of one run where `run` is given.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn rows(&self, run: Option<i64>, after: u64, limit: u32) -> Result<Vec<Row>, Error> {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let sql = match run {
+            Some(_) => include_str!("sql/rows_of_run.sql"),
+            None => include_str!("sql/rows.sql"),
+        };
+        let mut statement = self.db.prepare_cached(sql)?;
+        let rows = match run {
+            Some(run) => statement.query_map(params![after, limit, run], row)?.collect(),
+            None => statement.query_map(params![after, limit], row)?.collect::<Result<_, _>>(),
+        };
+        rows.map_err(|e| explain(&self.path, e))
+    }
+
+    /// When the journal's last event happened; `None` in an empty one.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn last_event_at(&self) -> Result<Option<Timestamp>, Error> {
+        let sql = "SELECT event FROM events ORDER BY seq DESC LIMIT 1";
+        let last: Option<String> = self.db.query_row(sql, [], |row| row.get(0)).optional()?;
+        last.map(|event| Ok(Event::decode(&event)?.at)).transpose()
+    }
+
+    /// An artifact's bytes; checked against its digest.
+    ///
+    /// # Errors
+    /// Where it is missing or its bytes are not those.
+    pub fn artifact(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
+        let sql = "SELECT bytes FROM artifacts WHERE digest = ?1";
+        let bytes: Option<Vec<u8>> =
+            self.db.prepare_cached(sql)?.query_row([digest.0], |row| row.get(0)).optional()?;
+        let bytes = bytes.ok_or_else(|| Error::NoArtifact(digest.to_string()))?;
+        if Digest::of(&[&bytes]) != *digest {
+            return Err(Error::Corrupt(format!("the artifact {digest} was edited")));
+        }
+        Ok(bytes)
+    }
+
+    /// A payload as the type it was written from.
+    ///
+    /// # Errors
+    /// Where its artifact is missing or it is of another shape.
+    pub fn payload<T: DeserializeOwned>(&self, payload: &Payload) -> Result<T, Error> {
+        match payload {
+            Payload::Inline(value) => Ok(T::deserialize(value)?),
+            Payload::Artifact(digest) => Ok(serde_json::from_slice(&self.artifact(digest)?)?),
+        }
+    }
+
+    /// Who drives the run now: what that process says of its pid; `None`: nobody alive.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn driver(&self, number: i64) -> Result<Option<String>, Error> {
+        let sql = "SELECT owner FROM runs WHERE id = ?1";
+        let owner: Option<Option<String>> =
+            self.db.prepare_cached(sql)?.query_row([number], |row| row.get(0)).optional()?;
+        Ok(owner.flatten().and_then(|owner| super::process::is_alive(&self.path, &owner)))
+    }
+
+    /// Every version of the predictor `name`, oldest first.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn models(&self, name: &str) -> Result<Vec<ModelRow>, Error> {
+        let rows = self
+            .db
+            .prepare_cached(include_str!("sql/models.sql"))?
+            .query_map([name], |row| {
+                Ok(ModelRow {
+                    name: row.get(0)?,
+                    version: row.get(1)?,
+                    digest: Digest(row.get(2)?),
+                    promoted: row.get(3)?,
+                    run: row.get(4)?,
+                    at: row.get(5)?,
+                })
+            })?
+            .collect::<Result<_, _>>()?;
+        Ok(rows)
+    }
+
+    /// The latest history row of every run that has ended, oldest first.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn history(&self) -> Result<Vec<HistoryRow>, Error> {
+        let rows = self
+            .db
+            .prepare_cached(include_str!("sql/history.sql"))?
+            .query_map([], |row| {
+                Ok(HistoryRow {
+                    run: row.get(0)?,
+                    revision: row.get(1)?,
+                    outcome: row.get(2)?,
+                    record: row.get(3)?,
+                    at: row.get(4)?,
+                })
+            })?
+            .collect::<Result<_, _>>()?;
+        Ok(rows)
+    }
+}
+
+/// Folds a run from its rows.
+pub(super) fn fold(db: &Connection, number: i64) -> Result<Run, Error> {
+    let rows = db
+        .prepare_cached(include_str!("sql/rows_of_run.sql"))?
+        .query_map(params![0, -1, number], row)?
+        .collect::<Result<Vec<Row>, _>>()?;
+    let run = replay(&rows)?.ok_or_else(|| Error::NoSuchRun(format!("r{number}")))?;
+    // A run whose last events were cut off folds well: its row remembers how far it had come.
+    let sql = "SELECT seq FROM runs WHERE id = ?1";
+    let seq: i64 = db.prepare_cached(sql)?.query_row([number], |row| row.get(0))?;
+    if seq.unsigned_abs() > run.seq {
+        return Err(Error::Corrupt(format!(
+            "r{number} has {} events where it had {seq}: the trail was cut off",
+            run.seq
+        )));
+    }
+    Ok(run)
+}
+
+fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        seq: row.get::<_, i64>(0)?.unsigned_abs(),
+        run: row.get(1)?,
+        run_seq: row.get::<_, i64>(2)?.unsigned_abs(),
+        event: row.get(3)?,
+        event_hash: Digest(row.get(4)?),
+        journal_hash: Digest(row.get(5)?),
+    })
+}
