@@ -8,6 +8,7 @@ pub mod error;
 pub mod journal;
 pub mod shell;
 pub mod step;
+pub mod workflow;
 
 /// The version of the engine's behaviour that new runs are pinned to. A run keeps its own to its
 /// end; a change in what `decide` or `due` do to a run under way needs a new number.

@@ -1,0 +1,310 @@
+//! The workflow definition: its types, its safe defaults, and how it is read.
+//!
+//! A run is pinned to the digest of the text, comments included: what was approved is what was
+//! read. Which values fit is said in `schema` (one key) and `rules` (several keys).
+
+use super::document::Document;
+use super::{duration, error::Error, rules, rules::DEFINITION};
+use crate::digest::Digest;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// One workflow: a TOML file under `workflows/`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// `[a-z0-9-]+`, at most 64 characters.
+    pub name: String,
+    /// For people.
+    #[serde(default)]
+    pub description: String,
+    pub target: Target,
+    #[serde(default)]
+    pub analyze: Analyze,
+    #[serde(default)]
+    pub design: Design,
+    #[serde(default)]
+    pub generate: Generate,
+    #[serde(default)]
+    pub deploy: Deploy,
+    #[serde(default)]
+    pub evaluate: Evaluate,
+    #[serde(default)]
+    pub approval: Approval,
+    #[serde(default)]
+    pub auto_approve: AutoApprove,
+    #[serde(default)]
+    pub budget: Budget,
+}
+
+/// What is being improved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Target {
+    /// A SQLite database file and the queries it serves.
+    Sqlite {
+        /// Path of the file, relative to the project's root.
+        database: String,
+        /// Glob patterns of the files with the queries, relative to the project's root.
+        workload: Vec<String>,
+    },
+}
+
+/// How the target is looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Analyze {
+    /// After this time a query is interrupted and recorded as timed out.
+    #[serde(with = "duration")]
+    pub query_timeout: Duration,
+    /// How often each query is timed; the median counts. 1 to 50.
+    pub repetitions: u32,
+    /// Percent by which a query must be slower than in the baseline to count as a regression.
+    pub regression_pct: f64,
+}
+
+/// Who proposes a change, and how far it may go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Design {
+    pub designer: Designer,
+    pub strategy: Strategy,
+    /// Change sets in one run, 1 to 3.
+    pub max_changes: u32,
+    /// Time that the designer may spend.
+    #[serde(with = "duration")]
+    pub budget: Duration,
+}
+
+/// Who proposes changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Designer {
+    /// Candidates derived from the queries by rules.
+    Rules,
+}
+
+/// How the rule-based designer chooses among its candidates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Tries each candidate on a copy and proposes what measured best.
+    Measured,
+    /// Proposes the most plausible candidate unmeasured: quick, and often wrong.
+    Greedy,
+}
+
+/// Which files a change may touch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Generate {
+    /// Allow-list of glob patterns. Protected paths stay protected whatever it says.
+    pub paths: Vec<String>,
+    /// Directory that up and down scripts are written to.
+    pub migrations: String,
+    /// Largest change, all files together, in KiB.
+    pub max_change_kb: u32,
+}
+
+/// How a change reaches the outside world.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Deploy {
+    /// The branch that is moved; `None`: the one checked out when the run starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    pub push: bool,
+    pub remote: String,
+    #[serde(with = "duration")]
+    pub push_timeout: Duration,
+    /// Blocks every deployment, and every rollback that is no emergency.
+    pub freeze: bool,
+}
+
+/// When a change is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Evaluate {
+    /// Least improvement of the kind's objective, in percent.
+    pub min_improvement_pct: f64,
+    /// Most that any one query may get slower, in percent.
+    pub max_regression_pct: f64,
+    /// Most that writing may get slower, in percent.
+    pub max_write_cost_pct: f64,
+    /// Least probability of success, 0 to 1.
+    pub min_success_probability: f64,
+    /// Argument vectors, run in a scratch worktree; exit code 0 passes.
+    pub tests: Vec<Vec<String>>,
+    #[serde(with = "duration")]
+    pub tests_timeout: Duration,
+    /// Names of checks that may be not measurable.
+    pub may_be_absent: Vec<String>,
+}
+
+/// Who must agree before anything is deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Approval {
+    /// How many people must approve, 1 to 20.
+    pub quorum: u32,
+    /// Who may; empty: anybody who can write to the journal.
+    pub approvers: Vec<String>,
+    /// Whoever started the run may not approve it.
+    pub separation_of_duties: bool,
+    #[serde(with = "duration")]
+    pub expires_after: Duration,
+    pub on_expiry: OnExpiry,
+}
+
+/// What happens to a change that nobody decided on in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnExpiry {
+    /// The run ends as expired.
+    Reject,
+    /// The run waits until somebody decides.
+    Park,
+}
+
+/// Which changes need no human.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AutoApprove {
+    /// Kinds of change; empty: none.
+    pub kinds: Vec<String>,
+    /// Least probability of success, 0 to 1.
+    pub min_probability: f64,
+    pub stage: Stage,
+}
+
+/// How far the loop is trusted. Ordered: each stage permits what the one before does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Nothing is ever deployed.
+    DryRun,
+    /// A human decides on each change.
+    Supervised,
+    /// One change of the listed kinds may go without a human.
+    Limited,
+    /// As limited, with up to 3 changes in a run.
+    Autonomous,
+}
+
+/// What a run, and the workflow, may spend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Budget {
+    /// Kaizen's own computing in one run; waiting for people does not count.
+    #[serde(with = "duration")]
+    pub compute: Duration,
+    /// Runs started in an hour.
+    pub cycles_per_hour: u32,
+    /// Failures in a row that park the workflow.
+    pub max_failures: u32,
+}
+
+impl Definition {
+    /// Reads a definition and checks every rule that can be told from its text.
+    ///
+    /// # Errors
+    /// The first thing wrong, with its position and, for a misspelt word, the nearest right one.
+    pub fn parse(text: &str) -> Result<Definition, Error> {
+        let document = Document::parse(text, &DEFINITION)?;
+        let definition = document.typed()?;
+        rules::check(&definition, &document)?;
+        Ok(definition)
+    }
+
+    /// The digest that runs are pinned to: of the bytes as they stand in the file.
+    pub fn digest(text: &str) -> Digest {
+        Digest::of(&[text.as_bytes()])
+    }
+}
+
+impl AutoApprove {
+    /// Whether a change of this kind may go without a human when the preflight passed with this
+    /// probability of success. What always needs a human is not asked here.
+    pub fn permits(&self, kind: &str, probability: f64) -> bool {
+        self.stage >= Stage::Limited
+            && self.kinds.iter().any(|listed| listed == kind)
+            && probability >= self.min_probability
+    }
+}
+
+impl Default for Analyze {
+    fn default() -> Analyze {
+        Analyze { query_timeout: Duration::from_secs(30), repetitions: 3, regression_pct: 25.0 }
+    }
+}
+
+impl Default for Design {
+    fn default() -> Design {
+        Design {
+            designer: Designer::Rules,
+            strategy: Strategy::Measured,
+            max_changes: 1,
+            budget: Duration::from_secs(90),
+        }
+    }
+}
+
+impl Default for Generate {
+    fn default() -> Generate {
+        Generate {
+            paths: vec!["migrations/**".to_owned()],
+            migrations: "migrations".to_owned(),
+            max_change_kb: 256,
+        }
+    }
+}
+
+impl Default for Deploy {
+    fn default() -> Deploy {
+        Deploy {
+            branch: None,
+            push: false,
+            remote: "origin".to_owned(),
+            push_timeout: Duration::from_secs(60),
+            freeze: false,
+        }
+    }
+}
+
+impl Default for Evaluate {
+    fn default() -> Evaluate {
+        Evaluate {
+            min_improvement_pct: 10.0,
+            max_regression_pct: 10.0,
+            max_write_cost_pct: 200.0,
+            min_success_probability: 0.75,
+            tests: Vec::new(),
+            tests_timeout: Duration::from_secs(300),
+            may_be_absent: vec!["tests".to_owned()],
+        }
+    }
+}
+
+impl Default for Approval {
+    fn default() -> Approval {
+        Approval {
+            quorum: 1,
+            approvers: Vec::new(),
+            separation_of_duties: false,
+            expires_after: Duration::from_secs(7 * 86_400),
+            on_expiry: OnExpiry::Reject,
+        }
+    }
+}
+
+impl Default for AutoApprove {
+    fn default() -> AutoApprove {
+        AutoApprove { kinds: Vec::new(), min_probability: 0.9, stage: Stage::Supervised }
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget { compute: Duration::from_secs(300), cycles_per_hour: 10, max_failures: 5 }
+    }
+}

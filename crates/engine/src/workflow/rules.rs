@@ -1,0 +1,118 @@
+//! The keys of a workflow definition, and the rules that hold between several of them.
+
+use super::definition::{Approval, Definition, Generate, Target};
+use super::document::Document;
+use super::error::Error;
+use super::policy::PROTECTED_PATHS;
+use super::schema::{Key, PERCENT, PROBABILITY, Schema, Shape, key, time};
+
+/// Every key that a definition may have.
+pub(super) const DEFINITION: Schema = Schema(&[
+    Key { section: None, name: "name", shape: Shape::Slug, required: true },
+    Key { section: None, name: "description", shape: Shape::Text, required: false },
+    Key { required: true, ..key("target", "kind", TARGET) },
+    Key { required: true, ..key("target", "database", Shape::Filled) },
+    Key { required: true, ..key("target", "workload", Shape::Set(&Shape::Glob)) },
+    key("analyze", "query_timeout", time(1)),
+    key("analyze", "repetitions", Shape::Whole { min: 1, max: 50 }),
+    key("analyze", "regression_pct", PERCENT),
+    key("design", "designer", DESIGNER),
+    key("design", "strategy", STRATEGY),
+    key("design", "max_changes", Shape::Whole { min: 1, max: 3 }),
+    key("design", "budget", time(1)),
+    key("generate", "paths", Shape::Set(&Shape::Glob)),
+    key("generate", "migrations", Shape::Inside),
+    key("generate", "max_change_kb", Shape::Whole { min: 1, max: 65_536 }),
+    key("deploy", "branch", Shape::Filled),
+    key("deploy", "push", Shape::Flag),
+    key("deploy", "remote", Shape::Filled),
+    key("deploy", "push_timeout", time(1)),
+    key("deploy", "freeze", Shape::Flag),
+    key("evaluate", "min_improvement_pct", IMPROVEMENT),
+    key("evaluate", "max_regression_pct", PERCENT),
+    key("evaluate", "max_write_cost_pct", PERCENT),
+    key("evaluate", "min_success_probability", PROBABILITY),
+    key("evaluate", "tests", Shape::Commands),
+    key("evaluate", "tests_timeout", time(1)),
+    key("evaluate", "may_be_absent", Shape::Set(&Shape::Filled)),
+    key("approval", "quorum", Shape::Whole { min: 1, max: 20 }),
+    key("approval", "approvers", Shape::Set(&Shape::Filled)),
+    key("approval", "separation_of_duties", Shape::Flag),
+    key("approval", "expires_after", time(1000)),
+    key("approval", "on_expiry", ON_EXPIRY),
+    key("auto_approve", "kinds", Shape::Set(&KIND)),
+    key("auto_approve", "min_probability", PROBABILITY),
+    key("auto_approve", "stage", STAGE),
+    key("budget", "compute", time(1000)),
+    key("budget", "cycles_per_hour", Shape::Whole { min: 1, max: 3600 }),
+    key("budget", "max_failures", Shape::Whole { min: 1, max: 1000 }),
+]);
+
+const TARGET: Shape = Shape::Choice { what: "target", known: &["sqlite"] };
+const DESIGNER: Shape = Shape::Choice { what: "designer", known: &["rules"] };
+const STRATEGY: Shape = Shape::Choice { what: "strategy", known: &["measured", "greedy"] };
+const ON_EXPIRY: Shape = Shape::Choice { what: "choice", known: &["reject", "park"] };
+const STAGE: Shape =
+    Shape::Choice { what: "stage", known: &["dry_run", "supervised", "limited", "autonomous"] };
+/// The kinds of change that may go without a human at all. Triggers, rows and what could not be
+/// parsed are left out because they always need one.
+const KIND: Shape = Shape::Choice {
+    what: "kind of change that may go without a human",
+    known: &["statistics", "index", "drop_index", "code", "view", "schema"],
+};
+/// Time cannot fall by more than all of it.
+const IMPROVEMENT: Shape =
+    Shape::Number { what: "a percentage from 0 to 100", min: 0.0, max: 100.0 };
+
+/// What one key alone cannot say.
+pub(super) fn check(definition: &Definition, document: &Document<'_>) -> Result<(), Error> {
+    let Target::Sqlite { workload, .. } = &definition.target;
+    if workload.is_empty() {
+        let reason = "names no file; without queries there is nothing to measure";
+        return Err(document.invalid("target", "workload", reason.to_owned()));
+    }
+    check_paths(&definition.generate, document)?;
+    check_approval(&definition.approval, document)
+}
+
+fn check_paths(generate: &Generate, document: &Document<'_>) -> Result<(), Error> {
+    for path in generate.paths.iter().chain([&generate.migrations]) {
+        if let Some(protected) = protected_prefix(path) {
+            let name = if *path == generate.migrations { "migrations" } else { "paths" };
+            let reason = format!("`{path}` opens {protected}, which no change may touch");
+            return Err(document.invalid("generate", name, reason));
+        }
+    }
+    let script = format!("{}/0001_change.up.sql", generate.migrations.trim_end_matches('/'));
+    let allowed = generate
+        .paths
+        .iter()
+        .any(|pattern| glob::Pattern::new(pattern).is_ok_and(|pattern| pattern.matches(&script)));
+    if allowed {
+        return Ok(());
+    }
+    let reason =
+        format!("scripts written to `{}` match no pattern of `paths`", generate.migrations);
+    Err(document.invalid("generate", "migrations", reason))
+}
+
+/// The protected path that the pattern begins with. A pattern such as `**` is let through here:
+/// the guard of Generate refuses each protected file by its name.
+fn protected_prefix(pattern: &str) -> Option<&'static str> {
+    let pattern = pattern.trim_start_matches("./").to_lowercase();
+    PROTECTED_PATHS.iter().copied().find(|protected| match protected.strip_suffix('/') {
+        Some(directory) => {
+            pattern.strip_prefix(directory).is_some_and(|r| r.is_empty() || r.starts_with('/'))
+        }
+        None => pattern == *protected,
+    })
+}
+
+fn check_approval(approval: &Approval, document: &Document<'_>) -> Result<(), Error> {
+    let (quorum, approvers) = (approval.quorum as usize, approval.approvers.len());
+    if approvers == 0 || quorum <= approvers {
+        return Ok(());
+    }
+    let reason = format!("{quorum} must approve, and `approvers` names only {approvers}");
+    Err(document.invalid("approval", "quorum", reason))
+}

@@ -1,0 +1,30 @@
+//! The texts that `kaizen init` writes: annotated, valid as they stand, safe by default.
+
+use super::definition::Definition;
+use super::policy::Policy;
+
+const WORKFLOW: &str = include_str!("templates/workflow.toml");
+const POLICY: &str = include_str!("templates/kaizen.toml");
+
+impl Definition {
+    /// The text of an annotated definition for a SQLite database. `name` must be a slug;
+    /// `database` and the glob patterns of `workload` are relative to the project's root.
+    pub fn template(name: &str, database: &str, workload: &[String]) -> String {
+        let workload: Vec<_> = workload.iter().map(|glob| quoted(glob)).collect();
+        WORKFLOW
+            .replace("{{name}}", &quoted(name))
+            .replace("{{database}}", &quoted(database))
+            .replace("{{workload}}", &format!("[{}]", workload.join(", ")))
+    }
+}
+
+impl Policy {
+    /// The text of an annotated `kaizen.toml` that says what the defaults are.
+    pub fn template() -> &'static str {
+        POLICY
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
