@@ -1,0 +1,12 @@
+//! The only users of git2 and of child processes.
+//!
+//! Everything in here blocks: callers that run on an async runtime wrap it in `spawn_blocking`.
+//! No journal, no policy and no SQL: an adapter does one thing to the outside world and can be
+//! asked afterwards ([`Probe`]) whether it is done.
+
+pub mod disk;
+pub mod git;
+mod probe;
+pub mod process;
+
+pub use probe::Probe;

@@ -1,0 +1,10 @@
+//! The seven phases and everything they use: targets, designers, adapters, evidence, predictors.
+//!
+//! The steps know no journal: what they learn goes back to the engine as typed payloads
+//! ([`payload`]), what they do to the outside world as effects with a probe.
+
+pub mod adapters;
+pub mod evidence;
+pub mod models;
+pub mod payload;
+pub mod sql;

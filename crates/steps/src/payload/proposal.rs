@@ -1,0 +1,81 @@
+//! Design's output: what is proposed, by whom, and why.
+
+use super::change_set::{Kind, Risk};
+use kaizen_engine::{
+    journal::{Facts, Phase},
+    step::Output,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a designer proposes: change sets, best first, or nothing with the reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// At most `max_changes`. Empty: there is nothing to change.
+    pub candidates: Vec<Candidate>,
+    /// Where the candidates come from.
+    pub source: Source,
+    /// For people: what was tried, what was ruled out and why, one line each.
+    pub notes: Vec<String>,
+}
+
+/// Where a proposal comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "by", content = "of")]
+pub enum Source {
+    /// The rule-based designer.
+    Rules,
+    /// A person's file, with its name.
+    File(String),
+    /// The change set of an earlier run: `r12`.
+    Run(String),
+}
+
+/// One proposed change set, before it has been checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub change: ChangeFile,
+    /// Why it should help, for people.
+    pub rationale: String,
+    /// What the designer expects, percent of workload time saved; `None`: it does not say.
+    pub expected_improvement_pct: Option<f64>,
+    /// How it is taken back, for people.
+    pub rollback_plan: String,
+}
+
+/// A change as a person, a model or an agent writes it (`--change FILE`, TOML). All but the title
+/// is optional.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeFile {
+    pub title: String,
+    /// What it claims to be; the parsed scripts may only raise it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Risk>,
+    /// SQL that makes the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up: Option<String>,
+    /// SQL that takes it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down: Option<String>,
+    /// Path in the repository to its whole new content.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rationale: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_improvement_pct: Option<f64>,
+}
+
+impl Output for Proposal {
+    const PHASE: Phase = Phase::Design;
+
+    fn facts(&self) -> Facts {
+        if self.candidates.is_empty() {
+            return Facts::NoChange(self.notes.last().cloned().unwrap_or_default());
+        }
+        Facts::Plain
+    }
+}
