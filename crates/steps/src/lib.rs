@@ -8,3 +8,4 @@ pub mod evidence;
 pub mod models;
 pub mod payload;
 pub mod sql;
+pub mod targets;

@@ -1,0 +1,3 @@
+//! What is being improved.
+
+pub mod sqlite;

@@ -1,0 +1,4 @@
+PRAGMA cache_size = 1;
+BEGIN;
+WITH RECURSIVE c(i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM c WHERE i < 5000)
+INSERT INTO t SELECT i, hex(zeroblob(200)) FROM c;
