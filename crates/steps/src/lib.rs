@@ -4,6 +4,7 @@
 //! ([`payload`]), what they do to the outside world as effects with a probe.
 
 pub mod adapters;
+pub mod designers;
 pub mod evidence;
 pub mod models;
 pub mod payload;

@@ -1,0 +1,8 @@
+CREATE TABLE users(id INTEGER PRIMARY KEY, handle TEXT NOT NULL UNIQUE COLLATE NOCASE, reputation INTEGER NOT NULL, region TEXT NOT NULL);
+CREATE TABLE threads(id INTEGER PRIMARY KEY, board INTEGER NOT NULL, author_id INTEGER NOT NULL, title TEXT NOT NULL, pinned INTEGER NOT NULL, last_post_at INTEGER NOT NULL);
+CREATE TABLE posts(id INTEGER PRIMARY KEY, thread_id INTEGER NOT NULL, parent_id INTEGER, author_id INTEGER NOT NULL, posted_at INTEGER NOT NULL, score INTEGER NOT NULL, hidden INTEGER NOT NULL, body TEXT NOT NULL);
+CREATE TABLE follows(follower INTEGER NOT NULL, followee INTEGER NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (follower, followee)) WITHOUT ROWID;
+CREATE TABLE votes(user_id INTEGER NOT NULL, post_id INTEGER NOT NULL, value INTEGER NOT NULL, voted_at INTEGER NOT NULL, PRIMARY KEY (user_id, post_id));
+CREATE TABLE readings(sensor INTEGER NOT NULL, at INTEGER NOT NULL, metric TEXT NOT NULL, value REAL NOT NULL);
+CREATE INDEX posts_thread ON posts(thread_id);
+CREATE INDEX posts_thread_time ON posts(thread_id, posted_at);

@@ -1,0 +1,11 @@
+CREATE TABLE tenants(id INTEGER PRIMARY KEY, name TEXT NOT NULL, plan TEXT NOT NULL);
+CREATE TABLE customers(id INTEGER PRIMARY KEY, tenant_id INTEGER NOT NULL REFERENCES tenants, email TEXT NOT NULL, country TEXT NOT NULL, created_at TEXT NOT NULL, deleted_at TEXT);
+CREATE TABLE products(id INTEGER PRIMARY KEY, tenant_id INTEGER NOT NULL, sku TEXT NOT NULL, category TEXT NOT NULL, price REAL NOT NULL, UNIQUE (tenant_id, sku));
+CREATE TABLE "order"(id INTEGER PRIMARY KEY, tenant_id INTEGER NOT NULL, customer_id INTEGER NOT NULL, status TEXT NOT NULL, placed_at TEXT NOT NULL, "total amount" REAL NOT NULL);
+CREATE TABLE order_items(order_id INTEGER NOT NULL, line INTEGER NOT NULL, product_id INTEGER NOT NULL, quantity INTEGER NOT NULL, price REAL NOT NULL, PRIMARY KEY (order_id, line)) WITHOUT ROWID;
+CREATE TABLE events(id INTEGER PRIMARY KEY, tenant_id INTEGER NOT NULL, customer_id INTEGER, kind TEXT NOT NULL, at INTEGER NOT NULL, url TEXT, payload TEXT);
+CREATE TABLE sessions(token TEXT PRIMARY KEY, customer_id INTEGER NOT NULL, expires_at INTEGER NOT NULL);
+CREATE INDEX order_tenant ON "order"(tenant_id);
+CREATE INDEX order_tenant_placed ON "order"(tenant_id, placed_at);
+CREATE INDEX events_tenant ON events(tenant_id);
+CREATE VIEW open_orders AS SELECT id, tenant_id AS tenant, customer_id AS customer, placed_at FROM "order" WHERE status = 'open';
