@@ -4,9 +4,13 @@
 //! ([`payload`]), what they do to the outside world as effects with a probe.
 
 pub mod adapters;
+pub mod audit;
 pub mod designers;
+pub mod effects;
 pub mod evidence;
 pub mod models;
 pub mod payload;
+pub mod phases;
+pub mod project;
 pub mod sql;
 pub mod targets;
