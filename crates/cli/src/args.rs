@@ -1,0 +1,275 @@
+//! The command line: what can be typed, and the help that teaches it.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Runs a seven-phase improvement loop as a durable, governed workflow.
+///
+/// Kaizen looks at how a database performs, designs a change, tries it on a copy, asks for
+/// approval, deploys it through git, measures what it did, and takes it back when it did not help.
+/// It may be killed at any instant and goes on where it was. Every step is in a journal that can
+/// be verified.
+#[derive(Debug, Parser)]
+#[command(name = "kaizen", version, max_term_width = 100, after_help = FIRST_STEPS)]
+pub struct Cli {
+    /// Print one JSON document on stdout instead of text for people
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// More about what is going on, on stderr (repeat for even more)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Work on the project in this directory instead of the current one
+    #[arg(short = 'C', long = "project", global = true, value_name = "DIR")]
+    pub project: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const FIRST_STEPS: &str = "First steps:
+  kaizen demo                         see the whole loop on a sample project
+  kaizen init --sqlite app.db --workload 'workload/*.sql'
+  kaizen start workflows/sqlite-index-tuning.toml
+
+Exit codes: 0 done · 1 failed, cancelled, expired · 2 usage or configuration · 3 waits for a human
+            4 rolled back · 5 the audit found a difference · 6 refused by policy, rejected";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// See the whole loop at work on a sample project: one change kept, one rolled back
+    #[command(after_help = "Example:\n  kaizen demo --dir /tmp/kaizen-demo --yes")]
+    Demo(Demo),
+    /// Set up Kaizen in an existing git repository
+    #[command(after_help = "Example:\n  kaizen init --sqlite app.db --workload 'workload/*.sql'")]
+    Init(Init),
+    /// Start a run: a dry run, unless --apply says otherwise
+    #[command(after_help = "Examples:
+  kaizen start workflows/sqlite-index-tuning.toml                     look, design, try on a copy
+  kaizen start workflows/sqlite-index-tuning.toml --apply --from r1   deploy what r1 tried
+  kaizen start workflows/sqlite-index-tuning.toml --change idea.toml  judge an idea of your own")]
+    Start(Start),
+    /// Go on with a run that waits, sleeps, is paused or was interrupted
+    #[command(after_help = "Examples:\n  kaizen resume r2\n  kaizen resume --all")]
+    Resume(Resume),
+    /// Stop a run for now; `resume` goes on
+    #[command(after_help = "Example:\n  kaizen pause r2 --reason 'until the release is out'")]
+    Pause(Reasoned),
+    /// End a run; what it did is undone
+    #[command(after_help = "Example:\n  kaizen cancel r2 --reason 'not this week'")]
+    Cancel(Reasoned),
+    /// Take back a change that was kept: down script, git revert
+    #[command(after_help = "Example:\n  kaizen rollback r2 --reason 'the report got slower'")]
+    Rollback(Reasoned),
+    /// Say what you found out about an effect that Kaizen cannot judge by itself
+    #[command(after_help = "Example:
+  kaizen resolve r2 --effect revert --done --reason 'reverted by hand, conflicts mended'")]
+    Resolve(Resolve),
+    /// List runs, newest first
+    #[command(after_help = "Example:\n  kaizen runs --status rolled_back --limit 5")]
+    Runs(Runs),
+    /// Show a run: its change, the evidence, the decisions
+    #[command(after_help = "Example:\n  kaizen show r2 --diff")]
+    Show(Show),
+    /// Say why a run is where it is, step by step
+    #[command(after_help = "Example:\n  kaizen why r2")]
+    Why(RunName),
+    /// List runs that wait for a decision
+    #[command(after_help = "Example:\n  kaizen pending")]
+    Pending,
+    /// Approve a run's change
+    #[command(after_help = "Example:\n  kaizen approve r2 --reason 'evidence is clear' --resume")]
+    Approve(Decide),
+    /// Reject a run's change
+    #[command(after_help = "Example:\n  kaizen reject r2 --reason 'wait for the migration'")]
+    Reject(Decide),
+    /// Print, verify or export the trail
+    #[command(after_help = "Examples:\n  kaizen audit r2\n  kaizen audit verify
+  kaizen audit export --to trail && python3 trail/verify.py trail")]
+    Audit(Audit),
+    /// Check what Kaizen needs here, and say how to mend what is wrong
+    #[command(after_help = "Example:\n  kaizen doctor")]
+    Doctor,
+    /// Print a completion script for your shell
+    #[command(
+        after_help = "Example:\n  kaizen completions bash > ~/.local/share/bash-completion/completions/kaizen"
+    )]
+    Completions(Completions),
+    /// Print the manual page
+    #[command(after_help = "Example:\n  kaizen man | man -l -")]
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Where to make the sample project (a new or empty directory)
+    #[arg(long, default_value = "kaizen-demo")]
+    pub dir: PathBuf,
+    /// Approve by itself instead of asking
+    #[arg(long)]
+    pub yes: bool,
+    /// TPC-H scale factor of the generated data
+    #[arg(long, default_value_t = crate::demo::SCALE, hide = true)]
+    pub scale: f64,
+}
+
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The SQLite database to improve
+    #[arg(long, value_name = "FILE")]
+    pub sqlite: PathBuf,
+    /// The queries that count: a glob of .sql files (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    pub workload: Vec<String>,
+    /// Commit what was written
+    #[arg(long)]
+    pub commit: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Start {
+    /// The workflow's file
+    pub workflow: PathBuf,
+    /// Do it for real; stops at the gate for approval
+    #[arg(long)]
+    pub apply: bool,
+    /// Go on with the change set of this earlier run
+    #[arg(long, value_name = "RUN", conflicts_with = "change")]
+    pub from: Option<String>,
+    /// Judge the change in this TOML file instead of designing one
+    #[arg(long, value_name = "FILE")]
+    pub change: Option<PathBuf>,
+    /// Who proposes the change
+    #[arg(long, value_enum)]
+    pub designer: Option<Designer>,
+    /// Approve this run's change set beforehand
+    #[arg(long, requires = "apply", requires = "reason")]
+    pub approve: bool,
+    /// Why, for the trail
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Create the run and return; `resume` drives it
+    #[arg(long)]
+    pub detach: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Designer {
+    /// Candidates derived from the queries, measured on copies
+    Rules,
+}
+
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// The run: r42, its UUID, or a unique part of that
+    #[arg(required_unless_present = "all")]
+    pub run: Option<String>,
+    /// Every run that can go on
+    #[arg(long, conflicts_with = "run")]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RunName {
+    /// The run: r42, its UUID, or a unique part of that
+    pub run: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Reasoned {
+    /// The run: r42, its UUID, or a unique part of that
+    pub run: String,
+    /// Why, for the trail
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Resolve {
+    /// The run: r42, its UUID, or a unique part of that
+    pub run: String,
+    /// The effect: commit, worktree, push, up, down, revert, revert_worktree, revert_push
+    #[arg(long, value_name = "EFFECT")]
+    pub effect: String,
+    /// It has been done
+    #[arg(long, conflicts_with = "not_done", required_unless_present = "not_done")]
+    pub done: bool,
+    /// It has not been done
+    #[arg(long)]
+    pub not_done: bool,
+    /// What you found, for the trail
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Runs {
+    /// Only this status or outcome
+    #[arg(long, value_name = "STATUS")]
+    pub status: Option<String>,
+    /// Only this workflow
+    #[arg(long, value_name = "NAME")]
+    pub workflow: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The run: r42, its UUID, or a unique part of that
+    pub run: String,
+    /// Only this phase's output
+    #[arg(long, value_name = "PHASE")]
+    pub phase: Option<String>,
+    /// With the whole diff
+    #[arg(long)]
+    pub diff: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Decide {
+    /// The run: r42, its UUID, or a unique part of that
+    pub run: String,
+    /// Why, for the trail
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Decide only if this is still what is asked, as `show` printed it
+    #[arg(long, value_name = "DIGEST")]
+    pub digest: Option<String>,
+    /// Decide in this name; recorded as unverified
+    #[arg(long = "as", value_name = "WHO")]
+    pub who: Option<String>,
+    /// Go on with the run at once
+    #[arg(long)]
+    pub resume: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Audit {
+    /// Only this run
+    pub run: Option<String>,
+    #[command(subcommand)]
+    pub what: Option<AuditCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Recompute every hash and compare journal and git
+    Verify {
+        /// Only this run
+        run: Option<String>,
+    },
+    /// Write the trail as JSONL with its artifacts and an independent verifier
+    Export {
+        /// Only this run
+        run: Option<String>,
+        /// A new or empty directory
+        #[arg(long, default_value = "kaizen-trail", value_name = "DIR")]
+        to: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Completions {
+    pub shell: clap_complete::Shell,
+}

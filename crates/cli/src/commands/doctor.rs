@@ -1,0 +1,201 @@
+//! `kaizen doctor`: what Kaizen needs here, what is wrong, and how to mend it.
+
+use crate::{
+    context::Place,
+    failure::{Failure, exit},
+    output::Out,
+    render::style::{BAD, GOOD, WARN, paint},
+};
+use kaizen_engine::shell::{Clock, Reader, SystemClock, verify};
+use kaizen_steps::{
+    adapters::{disk, git::Repo},
+    project::Project,
+    targets::sqlite::{Workload, database::Database},
+};
+use serde::Serialize;
+use std::path::Path;
+
+/// Below this Kaizen's copies of a database may not find room.
+const LITTLE_ROOM: u64 = 1 << 30;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Ok,
+    Warning,
+    Wrong,
+}
+
+#[derive(Debug, Serialize)]
+struct Finding {
+    name: &'static str,
+    state: State,
+    detail: String,
+    /// How to mend it.
+    mend: Option<String>,
+}
+
+pub fn run(dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
+    let mut found = vec![sqlite()];
+    match Place::find(dir) {
+        Err(failure) => found.push(wrong("project", failure)),
+        Ok(place) => {
+            found.push(ok("project", place.root.display().to_string()));
+            journal(&place, &mut found);
+            repository(&place, &mut found);
+            workflows(&place, &mut found);
+            found.push(room(&place));
+        }
+    }
+    found.push(ok("sqlserver", "not configured: the trail is in the journal alone".to_owned()));
+    let wrong = found.iter().any(|finding| finding.state == State::Wrong);
+    out.answer(&found, || found.iter().map(line).collect());
+    Ok(if wrong { exit::FAILED } else { exit::DONE })
+}
+
+fn line(finding: &Finding) -> String {
+    let mark = match finding.state {
+        State::Ok => paint(GOOD, "ok     "),
+        State::Warning => paint(WARN, "warning"),
+        State::Wrong => paint(BAD, "wrong  "),
+    };
+    let mend = finding.mend.as_ref().map(|mend| format!("\n                       mend: {mend}"));
+    format!("{mark} {:<13}  {}{}\n", finding.name, finding.detail, mend.unwrap_or_default())
+}
+
+fn sqlite() -> Finding {
+    let version = rusqlite::version();
+    if rusqlite::version_number() < 3_051_003 {
+        let mend = Some("build Kaizen with its bundled SQLite".to_owned());
+        let detail = format!("SQLite {version} is older than 3.51.3");
+        return Finding { name: "sqlite", state: State::Wrong, detail, mend };
+    }
+    ok("sqlite", format!("SQLite {version}"))
+}
+
+fn journal(place: &Place, found: &mut Vec<Finding>) {
+    if !place.journal.exists() {
+        found.push(ok("journal", format!("{}: not made yet", place.journal.display())));
+        return;
+    }
+    // Opening for writing sets the pragmas, reads them back, and refuses what is not as it must be.
+    let opened = place.store().and_then(|_| place.reader());
+    let reader = match opened {
+        Ok(reader) => reader,
+        Err(failure) => {
+            let mend = "restore the journal from a backup, or move it away to begin a new one; \
+                        what is intact can be read with: kaizen audit";
+            found.push(Finding { mend: Some(mend.to_owned()), ..wrong("journal", failure) });
+            return;
+        }
+    };
+    let detail = "WAL, synchronous=FULL, foreign keys on: set and read back".to_owned();
+    found.push(ok("journal", detail));
+    found.push(hashes(&reader));
+    found.push(clock(&reader));
+}
+
+fn hashes(reader: &Reader) -> Finding {
+    match verify::verify(reader, None) {
+        Err(error) => wrong("hash chain", error.into()),
+        Ok(report) => match report.differences.first() {
+            None => ok("hash chain", format!("{} events add up", report.events)),
+            Some(first) => Finding {
+                name: "hash chain",
+                state: State::Wrong,
+                detail: format!("{} at {}: {}", first.kind, first.at, first.detail),
+                mend: Some("kaizen audit verify names every difference".to_owned()),
+            },
+        },
+    }
+}
+
+fn clock(reader: &Reader) -> Finding {
+    let last = reader.last_event_at().ok().flatten();
+    match last {
+        Some(last) if last > SystemClock.now() => Finding {
+            name: "clock",
+            state: State::Warning,
+            detail: format!("the journal's last event is in the future, {last}"),
+            mend: Some("set the clock; until then the journal's own time counts".to_owned()),
+        },
+        _ => ok("clock", SystemClock.now().to_string()),
+    }
+}
+
+fn repository(place: &Place, found: &mut Vec<Finding>) {
+    let repo = match Repo::open(&place.root) {
+        Ok(repo) => repo,
+        Err(error) => return found.push(wrong("git", error.into())),
+    };
+    match repo.head(None) {
+        Ok(head) => found.push(ok("git", format!("on {} at {}", head.branch, &head.commit[..12]))),
+        Err(error) => found.push(wrong("git", error.into())),
+    }
+    if let Err(error) = repo.preconditions() {
+        let mend =
+            Some("take the named thing away, or let Kaizen work in a clone without it".to_owned());
+        found.push(Finding { mend, ..wrong("git needs", error.into()) });
+    }
+    if let Ok(changed) = repo.tracked_changes()
+        && !changed.is_empty()
+    {
+        found.push(Finding {
+            name: "git changes",
+            state: State::Warning,
+            detail: format!("uncommitted: {}; they block --apply", changed.join(", ")),
+            mend: Some("git commit -a   # or: git stash".to_owned()),
+        });
+    }
+}
+
+fn workflows(place: &Place, found: &mut Vec<Finding>) {
+    let files = std::fs::read_dir(place.root.join("workflows")).into_iter().flatten().flatten();
+    let mut paths: Vec<_> = files.map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    paths.sort();
+    for path in paths {
+        found.push(match workflow(place, &path) {
+            Ok(detail) => ok("workflow", detail),
+            Err(failure) => wrong("workflow", failure),
+        });
+    }
+}
+
+fn workflow(place: &Place, path: &Path) -> Result<String, Failure> {
+    let project = Project::open(&place.root, path)?;
+    let workload = Workload::load(&project.root, project.workload())?;
+    let database = Database::open(&project.database())?;
+    workload.check(database.connection())?;
+    let repo = project.repository()?;
+    let name = &project.definition.name;
+    let file = project.database();
+    let relative = file.strip_prefix(&place.root).unwrap_or(&file).display().to_string();
+    if repo.is_tracked(&relative)? {
+        let message = format!("{name}: the database {relative} is tracked by git");
+        return Err(Failure::usage("database_tracked", message)
+            .next(format!("git rm --cached {relative} && echo {relative} >> .gitignore")));
+    }
+    Ok(format!("{name}: {} queries on {relative}", workload.queries.len()))
+}
+
+fn room(place: &Place) -> Finding {
+    match disk::free_bytes(&place.root) {
+        Ok(free) if free < LITTLE_ROOM => Finding {
+            name: "disk",
+            state: State::Warning,
+            detail: format!("{} MiB free; every run copies the database several times", free >> 20),
+            mend: Some("make room".to_owned()),
+        },
+        Ok(free) => ok("disk", format!("{} GiB free", free >> 30)),
+        Err(error) => wrong("disk", Failure::usage("io", error.to_string())),
+    }
+}
+
+fn ok(name: &'static str, detail: String) -> Finding {
+    Finding { name, state: State::Ok, detail, mend: None }
+}
+
+fn wrong(name: &'static str, failure: Failure) -> Finding {
+    Finding { name, state: State::Wrong, detail: failure.message, mend: failure.next }
+}

@@ -1,0 +1,18 @@
+//! One file a command.
+
+pub mod audit;
+pub mod decide;
+pub mod demo;
+pub mod doctor;
+pub mod help;
+pub mod init;
+pub mod operate;
+pub mod pending;
+pub mod resume;
+pub mod runs;
+pub mod show;
+pub mod start;
+pub mod why;
+
+mod notices;
+mod shared;

@@ -1,0 +1,84 @@
+//! `kaizen`: the command line. It decides nothing; it asks the engine and shows what came of it.
+
+mod args;
+mod commands;
+mod context;
+mod demo;
+mod failure;
+mod output;
+mod render;
+mod view;
+
+use args::{Cli, Command};
+use clap::Parser;
+use failure::Failure;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let level = ["warn", "info", "debug", "trace"][usize::from(cli.verbose.min(3))];
+    let filter = tracing_subscriber::EnvFilter::try_from_env("KAIZEN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let json = cli.json;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(Failure::usage("runtime", error.to_string())),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            output::failure(&failure, json);
+            ExitCode::from(failure.exit)
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<u8, Failure> {
+    let out = output::Out { json: cli.json };
+    let dir = cli.project.as_deref();
+    match cli.command {
+        Command::Demo(args) => commands::demo::run(&args, out).await,
+        Command::Init(args) => commands::init::run(&args, dir, out),
+        Command::Start(args) => commands::start::run(&args, dir, out).await,
+        Command::Resume(args) => commands::resume::run(&args, dir, out).await,
+        Command::Pause(args) => commands::operate::pause(&args, dir, out).await,
+        Command::Cancel(args) => commands::operate::cancel(&args, dir, out).await,
+        Command::Rollback(args) => commands::operate::rollback(&args, dir, out).await,
+        Command::Resolve(args) => commands::operate::resolve(&args, dir, out).await,
+        Command::Runs(args) => commands::runs::run(&args, dir, out),
+        Command::Show(args) => commands::show::run(&args, dir, out),
+        Command::Why(args) => commands::why::run(&args, dir, out),
+        Command::Pending => commands::pending::run(dir, out),
+        Command::Approve(args) => commands::decide::approve(&args, dir, out).await,
+        Command::Reject(args) => commands::decide::reject(&args, dir, out).await,
+        Command::Audit(args) => commands::audit::run(args, dir, out),
+        Command::Doctor => commands::doctor::run(dir, out),
+        Command::Completions(args) => Ok(commands::help::completions(&args)),
+        Command::Man => commands::help::man(),
+    }
+}
+
+/// Clap's own errors, in our exit codes and, with `--json`, in our shape.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    if std::env::args().any(|arg| arg == "--json") {
+        let text = error.render().to_string();
+        let said: Vec<_> = text.lines().take_while(|line| !line.starts_with("Usage")).collect();
+        let said = said.join(" ");
+        let message = said.trim_start_matches("error: ").trim();
+        let failure = Failure::usage("usage", message).next("kaizen --help");
+        output::failure(&failure, true);
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(failure::exit::USAGE)
+}

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Verifies an exported trail of Kaizen, independently of it: python3 verify.py DIRECTORY
+
+Python's standard library alone. What is checked:
+  event_hash   = SHA-256(32 raw bytes of the run's previous event_hash + the stored bytes)
+  journal_hash = SHA-256(32 raw bytes of the previous journal_hash + 32 raw bytes of event_hash)
+Both chains begin with 32 zero bytes. Artifacts are named by the SHA-256 of their bytes.
+Exits with 0 when everything adds up, with 5 after naming each difference.
+"""
+import hashlib
+import json
+import pathlib
+import sys
+
+ZERO = bytes(32)
+
+
+def sha256(*parts):
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def digests(value):
+    """Every artifact that a payload names."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key == "artifact" and isinstance(item, str):
+                yield item
+            else:
+                yield from digests(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from digests(item)
+
+
+def verify(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    whole = manifest["scope"] == "journal"
+    differences = []
+    runs = {}  # number -> (last run_seq, last event_hash)
+    journal, last_seq, events = ZERO, 0, 0
+    with open(folder / "events.jsonl", encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            row = json.loads(line)
+            where = f"row {row['seq']} (r{row['run']} event {row['run_seq']}, line {number})"
+            events += 1
+            if whole and row["seq"] != last_seq + 1:
+                kind = "missing" if row["seq"] > last_seq + 1 else "out of order"
+                differences.append(f"{kind}: {where}: row {last_seq + 1} was expected")
+            last_seq = row["seq"]
+            run_seq, head = runs.get(row["run"], (0, ZERO))
+            if row["run_seq"] != run_seq + 1:
+                kind = "missing" if row["run_seq"] > run_seq + 1 else "out of order"
+                differences.append(f"{kind}: {where}: event {run_seq + 1} was expected")
+            event_hash = sha256(head, row["event"].encode())
+            if event_hash.hex() != row["event_hash"]:
+                differences.append(f"edited: {where}: its bytes do not match their hash")
+            stored = bytes.fromhex(row["event_hash"])
+            if whole:
+                if sha256(journal, stored).hex() != row["journal_hash"]:
+                    differences.append(f"out of order: {where}: the journal's chain does not lead here")
+                journal = bytes.fromhex(row["journal_hash"])
+            runs[row["run"]] = (row["run_seq"], stored)
+            event = json.loads(row["event"])
+            if event["seq"] != row["run_seq"]:
+                differences.append(f"out of order: {where}: the event says it is {event['seq']}")
+            for digest in digests(event.get("body")):
+                if not (folder / "artifacts" / digest).is_file():
+                    differences.append(f"missing: artifact {digest}, named by {where}")
+    if events != manifest["events"]:
+        kind = "truncated" if events < manifest["events"] else "extra"
+        differences.append(f"{kind}: {events} events, where the manifest says {manifest['events']}")
+    if whole and events and journal.hex() != manifest["head"]:
+        differences.append("truncated: the last journal hash is not the manifest's head")
+    artifacts = 0
+    for path in sorted((folder / "artifacts").iterdir()):
+        artifacts += 1
+        if hashlib.sha256(path.read_bytes()).hexdigest() != path.name:
+            differences.append(f"edited: artifact {path.name}")
+    for difference in differences:
+        print(f"differs: {difference}")
+    word = "NOT verified" if differences else "verified"
+    print(f"{word}: {events} events of {len(runs)} runs, {artifacts} artifacts")
+    return 5 if differences else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    sys.exit(verify(pathlib.Path(sys.argv[1])))
