@@ -293,3 +293,15 @@ fn protected_paths_are_refused_whatever_the_workflow_allows() {
         project.kaizen(&["start", WORKFLOW, "--change", &file, "--json"]).exits(code);
     }
 }
+
+#[test]
+fn a_freeze_written_after_the_approval_holds_the_deployment() {
+    let project = Project::new();
+    let file = project.change("helpful.toml", HELPFUL);
+    project.kaizen(&["start", WORKFLOW, "--apply", "--change", &file]).exits(3);
+    project.kaizen(&["approve", "r1", "--reason", "clear"]).exits(0);
+    project.edit_workflow("freeze = false", "freeze = true");
+    let held = project.kaizen(&["resume", "r1", "--json"]).exits(3).json();
+    assert_eq!(held["failure"]["code"], "frozen", "{held}");
+    assert_eq!(project.indexes(), Vec::<String>::new());
+}

@@ -189,6 +189,14 @@ impl Project {
         digest_of(&self.root.join(&self.workflow_path))
     }
 
+    /// Whether the workflow's file freezes deployments now, whatever the run has pinned.
+    #[must_use]
+    pub fn is_frozen_now(&self) -> bool {
+        let text = fs::read_to_string(self.root.join(&self.workflow_path)).ok();
+        let now = text.and_then(|text| Definition::parse(&text).ok());
+        now.map_or(self.definition.deploy.freeze, |definition| definition.deploy.freeze)
+    }
+
     /// The digest of `kaizen.toml` as it is now.
     #[must_use]
     pub fn policy_digest_now(&self) -> String {
