@@ -68,7 +68,7 @@ fn a_journal_whose_last_events_are_gone() {
     differs: journal: truncated at r1 events 5 to 6: the run's last events are gone
     "#);
     assert_snapshot!(project.complains(&["show", "r1"], 5, "damaged_journal"), @r#"
-    error: the journal is damaged: r1 has 4 events where it had 6: the trail was cut off
+    error: the journal is damaged: r1 had 6 events and the last of them is gone (0 can be read): the trail was cut off
     next:  kaizen doctor
     "#);
 }
@@ -106,7 +106,7 @@ fn a_journal_from_a_newer_version() {
     db.execute_batch("PRAGMA user_version = 99; PRAGMA wal_checkpoint(TRUNCATE);").unwrap();
     drop(db);
     assert_snapshot!(every_command_is_refused(&project, 2, "newer_journal"), @r#"
-    error: the journal [dir]/.kaizen/journal.db is of schema version 99; this kaizen knows up to 1
+    error: the journal [dir]/.kaizen/journal.db is of schema version 99; this kaizen knows up to 2
     next:  kaizen doctor
     "#);
 }

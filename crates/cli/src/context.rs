@@ -63,7 +63,7 @@ impl Place {
         let project = Arc::new(project);
         Engine {
             store,
-            journal: self.journal.clone(),
+            journal: self.journal.as_path().into(),
             pipeline: Arc::new(phases::pipeline(&project)),
             effects: Arc::new(ProjectEffects { project }),
             clock: Arc::new(SystemClock),

@@ -14,6 +14,10 @@ use clap::Parser;
 use failure::Failure;
 use std::process::ExitCode;
 
+/// Events are made by one thread and written by another, which the C library's allocator dislikes.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

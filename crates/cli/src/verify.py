@@ -61,7 +61,8 @@ def verify(folder):
                 journal = bytes.fromhex(row["journal_hash"])
             runs[row["run"]] = (row["run_seq"], stored)
             event = json.loads(row["event"])
-            if event["seq"] != row["run_seq"]:
+            # Version 1 repeated the place that the chain gives an event.
+            if event.get("seq", row["run_seq"]) != row["run_seq"]:
                 differences.append(f"out of order: {where}: the event says it is {event['seq']}")
             for digest in digests(event.get("body")):
                 if not (folder / "artifacts" / digest).is_file():

@@ -8,6 +8,7 @@ use kaizen_engine::{
 use kaizen_steps::payload::{Analysis, ChangeSet, Check, Evaluation, Evidence, Proposal, Verdict};
 use serde::Serialize;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// One run.
 #[derive(Debug, Clone, Serialize)]
@@ -82,7 +83,7 @@ pub struct FailureView {
 
 /// A run with the payloads that people ask about.
 pub struct Full {
-    pub run: Run,
+    pub run: Arc<Run>,
     pub analysis: Option<Analysis>,
     pub proposal: Option<Proposal>,
     pub change: Option<ChangeSet>,
@@ -90,13 +91,14 @@ pub struct Full {
 }
 
 impl Full {
-    pub fn read(reader: &Reader, run: Run) -> Result<Full, Failure> {
+    pub fn read(reader: &Reader, run: impl Into<Arc<Run>>) -> Result<Full, Failure> {
         fn get<T: kaizen_engine::step::Output>(
             reader: &Reader,
             run: &Run,
         ) -> Result<Option<T>, Failure> {
             Ok(run.outputs.get(&T::PHASE).map(|payload| reader.payload(payload)).transpose()?)
         }
+        let run = run.into();
         Ok(Full {
             analysis: get(reader, &run)?,
             proposal: get(reader, &run)?,

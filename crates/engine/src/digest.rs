@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 /// 32 raw bytes of SHA-256, written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -34,6 +34,14 @@ impl Digest {
         Ok(Digest::of(&[&serde_json::to_vec(value)?]))
     }
 
+    /// Its text, without an allocation: every event holds some.
+    fn with_text<T>(&self, work: impl FnOnce(&str) -> T) -> T {
+        let mut text = [0; 64];
+        // Twice as many digits as bytes is what there is room for, and digits are ASCII.
+        let _ = hex::encode_to_slice(self.0, &mut text);
+        work(std::str::from_utf8(&text).unwrap_or_default())
+    }
+
     /// The first 12 digits, for people.
     pub fn short(&self) -> String {
         hex::encode(&self.0[..6])
@@ -42,7 +50,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        self.with_text(|text| f.write_str(text))
     }
 }
 
@@ -64,13 +72,13 @@ impl FromStr for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        self.with_text(|text| serializer.serialize_str(text))
     }
 }
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let text = Cow::<'_, str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
 }

@@ -6,6 +6,7 @@
 pub mod digest;
 pub mod error;
 pub mod journal;
+pub mod json;
 pub mod shell;
 pub mod step;
 pub mod workflow;

@@ -20,13 +20,14 @@ use crate::{
     journal::{
         Binding, Effect, EffectState, Facts, Payload, Phase, Run, Timestamp, event::Failure,
     },
+    json::Json,
     shell::{Error, Reader},
 };
 use async_trait::async_trait;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{
-    path::PathBuf,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -201,7 +202,7 @@ pub struct Context {
     pub epoch: u64,
     /// When the run's budget of computing is spent; `None`: no budget limits this.
     pub deadline: Option<Instant>,
-    journal: PathBuf,
+    journal: Arc<Path>,
     report: Report,
     kept: Arc<Mutex<Kept>>,
 }
@@ -218,7 +219,7 @@ impl Context {
         now: Timestamp,
         epoch: u64,
         deadline: Option<Instant>,
-        journal: PathBuf,
+        journal: Arc<Path>,
         report: Report,
     ) -> Context {
         Context { run, now, epoch, deadline, journal, report, kept: Arc::default() }
@@ -239,7 +240,7 @@ impl Context {
     pub fn output<T: Output>(&self) -> Result<Option<T>, StepError> {
         let Some(payload) = self.run.outputs.get(&T::PHASE) else { return Ok(None) };
         Ok(Some(match payload {
-            Payload::Inline(value) => T::deserialize(value).map_err(|e| misshapen(T::PHASE, &e))?,
+            Payload::Inline(json) => json.read().map_err(|e| misshapen(T::PHASE, &e))?,
             Payload::Artifact(_) => self.reader()?.payload(payload)?,
         }))
     }
@@ -304,24 +305,24 @@ impl<S: Step> Erased for Typed<S> {
         let input = S::Input::read(cx)?;
         let output = self.0.run(input, cx).await?;
         let facts = output.facts();
-        let value = serde_json::to_value(&output).map_err(|e| misshapen(S::Output::PHASE, &e))?;
+        let json = Json::of(&output).map_err(|e| misshapen(S::Output::PHASE, &e))?;
         if S::Output::PHASE == Phase::RecordProvenance {
             // The history row is read from the event itself.
-            return Ok(Produced { payload: Payload::Inline(value), facts, artifact: None });
+            return Ok(Produced { payload: Payload::Inline(json), facts, artifact: None });
         }
-        let (payload, artifact) = payload(value)?;
+        let (payload, artifact) = payload(json);
         Ok(Produced { payload, facts, artifact })
     }
 }
 
-/// A value as it goes into an event: itself where it is small, else the digest of its bytes,
-/// which are to be stored as an artifact.
-pub(crate) fn payload(value: Value) -> Result<(Payload, Option<Vec<u8>>), Error> {
-    let bytes = serde_json::to_vec(&value)?;
+/// JSON as it goes into an event: itself where it is small, else the digest of its bytes, which
+/// are to be stored as an artifact.
+pub(crate) fn payload(json: Json) -> (Payload, Option<Vec<u8>>) {
+    let bytes = json.text().as_bytes();
     if bytes.len() <= INLINE_BYTES {
-        return Ok((Payload::Inline(value), None));
+        return (Payload::Inline(json), None);
     }
-    Ok((Payload::Artifact(Digest::of(&[&bytes])), Some(bytes)))
+    (Payload::Artifact(Digest::of(&[bytes])), Some(bytes.to_vec()))
 }
 
 /// The seven phases, wired by type.

@@ -17,6 +17,8 @@ use kaizen_engine::{
     shell::{Engine, Operated, Stop},
 };
 
+use std::sync::Arc;
+
 const DEPLOYED: [Effect; 4] = [Effect::Commit, Effect::Worktree, Effect::Push, Effect::Up];
 const UNDONE: [Effect; 4] =
     [Effect::Down, Effect::Revert, Effect::RevertWorktree, Effect::RevertPush];
@@ -25,9 +27,9 @@ async fn start(engine: &Engine, created: Created) -> Stop {
     engine.start(created, "ada", Vec::new()).await.unwrap()
 }
 
-async fn operate(engine: &Engine, command: Command) -> Run {
+async fn operate(engine: &Engine, command: Command) -> Arc<Run> {
     match engine.operate(1, "grace", command).await.unwrap() {
-        Operated::Applied(run) => *run,
+        Operated::Applied(run) => run,
         Operated::Queued { driver } => panic!("driven by {driver}"),
     }
 }
@@ -153,7 +155,7 @@ async fn an_effect_that_fails_takes_back_those_before_it() {
         let (place, world) = (Place::new(), World::new().with(&[trouble]));
         let end = start_approved(&world.engine(&place)).await;
         assert_eq!(outcome(&place, &end), Outcome::Failed);
-        assert_eq!(end.run.failure.unwrap().code, code);
+        assert_eq!(end.run.failure.as_ref().unwrap().code, code);
         let undone = [Effect::Revert, Effect::RevertWorktree, Effect::RevertPush];
         assert_eq!(world.state().performed, [&DEPLOYED[..3], &undone].concat());
     }
@@ -265,7 +267,7 @@ async fn what_is_left_after_a_rollback_needs_an_operator() {
     let engine = world.engine(&place);
     let stop = start_approved(&engine).await;
     assert_eq!(stop.run.status.word(), "needs_operator");
-    assert_eq!(stop.run.failure.unwrap().code, "schema_differs");
+    assert_eq!(stop.run.failure.as_ref().unwrap().code, "schema_differs");
     assert_eq!(outcome(&place, &resume(&engine).await), Outcome::RolledBack);
 }
 
@@ -369,6 +371,6 @@ async fn a_spent_budget_ends_the_run_before_it_does_anything() {
     let (place, world) = (Place::new(), World::new());
     let end = start(&world.engine(&place), Created { budget_ms: 0, ..pre_approved() }).await;
     assert_eq!(outcome(&place, &end), Outcome::Failed);
-    assert_eq!(end.run.failure.unwrap().code, "budget_spent");
+    assert_eq!(end.run.failure.as_ref().unwrap().code, "budget_spent");
     assert_eq!(world.state().phases, [Phase::RecordProvenance]);
 }

@@ -11,7 +11,7 @@ use kaizen_engine::{
     journal::{Command, Event, Live, Phase, Run, Status, Timestamp},
     shell::{Error, Operated, Reader, Store},
 };
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, sync::Arc};
 use uuid::Uuid;
 
 /// How many commits the write-ahead log holds: frames that carry a database size.
@@ -206,9 +206,9 @@ async fn without_a_driver_a_command_happens_at_once_after_what_waited() {
     assert_eq!(run.phase(), Some(Phase::RecordProvenance));
 }
 
-async fn acquire(store: &Store, number: i64) -> Run {
-    let me = store.me().to_owned();
-    store.write(move |tx| tx.acquire_target(number, 1, &me)).await.unwrap()
+/// A transition takes the target by itself, once that is due and it is free.
+async fn look_again(store: &Store, number: i64) -> Arc<Run> {
+    transition(store, number, 1, Vec::new()).await.unwrap()
 }
 
 #[tokio::test]
@@ -217,20 +217,20 @@ async fn one_run_holds_a_target_and_the_next_waits_for_its_end() {
     let store = place.store();
     approved(&store).await;
     approved(&store).await;
-    let first = acquire(&store, 1).await;
+    let first = look_again(&store, 1).await;
     assert_eq!(first.target_epoch, Some(1));
     for _ in 0..3 {
-        let second = acquire(&store, 2).await;
-        let Status::Live(Live::Queued { behind, .. }) = second.status else {
+        let second = look_again(&store, 2).await;
+        let Status::Live(Live::Queued { behind, .. }) = &second.status else {
             panic!("{:?}", second.status);
         };
-        assert_eq!((behind, second.target_epoch), (Some(1), None));
+        assert_eq!((*behind, second.target_epoch), (Some(1), None));
         assert_eq!(second.seq, 7, "waiting on is no event");
     }
     let cancel = Command::Cancel { reason: "enough".to_owned() };
     let end = vec![cancel, complete(Phase::RecordProvenance)];
     transition(&store, 1, 1, end).await.unwrap();
-    let second = acquire(&store, 2).await;
+    let second = look_again(&store, 2).await;
     assert_eq!((word(&second), second.target_epoch), ("running", Some(2)));
 }
 
@@ -280,7 +280,7 @@ async fn a_run_without_outside_effects_costs_few_commits() {
         phase: Phase::Design,
         attempt: 1,
         spent_ms: 1,
-        output: kaizen_engine::journal::Payload::Inline(1.into()),
+        output: kaizen_engine::journal::Payload::Inline(kaizen_engine::json::Json::of(&1).unwrap()),
         facts: kaizen_engine::journal::Facts::NoChange("fine".to_owned()),
     };
     for command in [complete(Phase::Analyze), no_change, complete(Phase::RecordProvenance)] {

@@ -42,20 +42,22 @@ async fn a_gap_or_a_stale_epoch_is_not_appended() {
     let place = journal().await;
     let last: i64 =
         place.raw().query_row("SELECT max(seq) FROM events", [], |row| row.get(0)).unwrap();
-    let insert = |seq: i64, run: i64, run_seq: i64, epoch: i64| {
+    let insert = |seq: i64, run: i64, run_seq: i64, prev: i64, epoch: i64| {
         format!(
-            "INSERT INTO events VALUES ({seq}, {run}, {run_seq}, {epoch}, '{{}}', \
+            "INSERT INTO events VALUES ({seq}, {run}, {run_seq}, {prev}, {epoch}, '{{}}', \
              zeroblob(32), zeroblob(32))"
         )
     };
     for (sql, why) in [
-        (insert(last + 2, 2, 2, 1), "gap in the sequence of the journal"),
-        (insert(last, 2, 2, 1), "gap in the sequence of the journal"),
-        (insert(last + 1, 2, 3, 1), "gap in the sequence of the run"),
-        (insert(last + 1, 2, 1, 1), "gap in the sequence of the run"),
-        (insert(last + 1, 2, 2, 0), "stale lease epoch"),
-        (insert(last + 1, 2, 2, 2), "stale lease epoch"),
-        (insert(last + 1, 9, 1, 1), "stale lease epoch"),
+        (insert(last + 2, 2, 2, last, 1), "gap in the sequence of the journal"),
+        (insert(0, 2, 2, last, 1), "gap in the sequence of the journal"),
+        (insert(last, 2, 2, last, 1), "UNIQUE constraint failed"),
+        (insert(last + 1, 2, 3, last, 1), "gap in the sequence of the run"),
+        (insert(last + 1, 2, 2, last - 1, 1), "gap in the sequence of the run"),
+        (insert(last + 1, 2, 1, last, 1), "gap in the sequence of the run"),
+        (insert(last + 1, 2, 2, last, 0), "stale lease epoch"),
+        (insert(last + 1, 2, 2, last, 2), "stale lease epoch"),
+        (insert(last + 1, 9, 1, last, 1), "stale lease epoch"),
     ] {
         let said = refused(&place, &sql);
         assert!(said.contains(why), "{sql}: {said}");

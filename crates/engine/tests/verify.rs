@@ -7,8 +7,8 @@ mod common;
 use common::{Place, approved, create, note, transition};
 use kaizen_engine::journal::{Command, Phase};
 
-/// Two runs whose events are interleaved, and an artifact: rows 1 to 8.
-/// Row 7 is r1's approval and row 8 r2's last event.
+/// Two runs whose events are interleaved, and an artifact: rows 1 to 9.
+/// Row 6 is r1's approval, row 7 its target, row 9 r2's last event.
 async fn journal() -> Place {
     let place = Place::new();
     let store = place.store();
@@ -66,17 +66,17 @@ async fn a_deleted_row_is_named() {
 #[tokio::test]
 async fn an_inserted_row_is_named() {
     let found = after(
-        "INSERT INTO events SELECT seq + 1, 2, 3, 1, event, zeroblob(32), zeroblob(32) \
-         FROM events WHERE seq = 8",
+        "INSERT INTO events SELECT seq + 1, 2, 3, seq, 1, event, zeroblob(32), zeroblob(32) \
+         FROM events WHERE seq = 9",
     )
     .await;
-    assert!(found.iter().any(|at| at.contains("row 9 (r2 event 3)")), "{found:?}");
+    assert!(found.iter().any(|at| at.contains("row 10 (r2 event 3)")), "{found:?}");
     assert!(found.contains(&"extra r2 events 3 to 3".to_owned()), "{found:?}");
 }
 
 #[tokio::test]
 async fn a_truncated_tail_is_named() {
-    let found = after("DELETE FROM events WHERE seq >= 8").await;
+    let found = after("DELETE FROM events WHERE seq >= 9").await;
     assert_eq!(found, ["truncated r2 events 2 to 2"]);
     let found = after("DELETE FROM events WHERE run = 2").await;
     assert!(found.contains(&"truncated r2 events 1 to 2".to_owned()), "{found:?}");
@@ -99,6 +99,14 @@ async fn swapped_rows_are_named() {
     .await;
     assert!(found.iter().any(|at| at.contains("row 2 ")), "{found:?}");
     assert!(found.iter().any(|at| at.contains("row 3 ")), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_row_that_was_made_to_follow_another_is_named() {
+    let found = after("UPDATE events SET prev = 2 WHERE seq = 4").await;
+    assert_eq!(found, ["edited row 4 (r1 event 4)"]);
+    let found = after("UPDATE runs SET last = 3 WHERE id = 1").await;
+    assert_eq!(found, ["edited r1"]);
 }
 
 #[tokio::test]
@@ -128,8 +136,10 @@ async fn an_edited_history_is_named() {
     let raw = place.raw();
     raw.execute_batch("UPDATE history SET outcome = 'kept'").unwrap();
     assert_eq!(place.verify(), ["edited the history row of r1 revision 1"]);
-    raw.execute_batch("UPDATE history SET outcome = 'cancelled'").unwrap();
-    raw.execute_batch("INSERT INTO history VALUES (1, 2, 'kept', '{}', '')").unwrap();
+    raw.execute_batch("UPDATE history SET outcome = 'cancelled', event = event - 1").unwrap();
+    assert_eq!(place.verify(), ["edited the history row of r1 revision 1"]);
+    raw.execute_batch("UPDATE history SET event = event + 1").unwrap();
+    raw.execute_batch("INSERT INTO history VALUES (1, 2, 'kept', 1)").unwrap();
     assert_eq!(place.verify(), ["extra the table history"]);
 }
 

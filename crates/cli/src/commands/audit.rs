@@ -18,6 +18,10 @@ use kaizen_steps::audit::{GitReport, verify_git};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
+    collections::{
+        BTreeMap,
+        btree_map::Entry::{Occupied, Vacant},
+    },
     fs,
     io::Write,
     path::{Path, PathBuf},
@@ -53,13 +57,18 @@ struct Entry {
 fn print(reader: &Reader, run: Option<&str>, out: Out) -> Result<u8, Failure> {
     let run = run.map(|name| reader.find(name)).transpose()?;
     let mut entries = Vec::new();
+    let mut ids = BTreeMap::new();
     let mut after = 0;
     loop {
         let rows = reader.rows(run, after, CHUNK)?;
         let Some(last) = rows.last() else { break };
         after = last.seq;
         for row in &rows {
-            entries.push((row.run, entry(row)?));
+            let id = match ids.entry(row.run) {
+                Occupied(known) => known.into_mut(),
+                Vacant(new) => new.insert(reader.run_id(row.run)?),
+            };
+            entries.push((row.run, entry(row, id)?));
         }
     }
     let documents: Vec<_> = entries.iter().map(|(_, entry)| entry).collect();
@@ -67,13 +76,13 @@ fn print(reader: &Reader, run: Option<&str>, out: Out) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
-fn entry(row: &Row) -> Result<Entry, Failure> {
+fn entry(row: &Row, id: &str) -> Result<Entry, Failure> {
     let event = Event::decode(&row.event).map_err(Error::from)?;
     let stored: Value = serde_json::from_str(&row.event).map_err(Error::from)?;
     Ok(Entry {
         seq: row.seq,
-        run_id: event.run.to_string(),
-        run_seq: event.seq,
+        run_id: id.to_owned(),
+        run_seq: row.run_seq,
         at: event.at.to_string(),
         actor: event.actor.clone(),
         kind: event.fact.kind(),

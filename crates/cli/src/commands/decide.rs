@@ -54,7 +54,7 @@ async fn decide(
     let operated = place.store()?.write(move |tx| tx.operate(number, &me, command)).await;
     let operated = operated.map_err(|error| Failure::from(error).fill("RUN", &full.run.name()))?;
     let run = match operated {
-        Operated::Applied(run) => *run,
+        Operated::Applied(run) => run,
         Operated::Queued { .. } => full.run,
     };
     let rejected = what == "reject";

@@ -13,7 +13,7 @@ use kaizen_engine::{
     shell::{Operated, Reader},
 };
 use kaizen_steps::payload::ProvenanceRecord;
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 pub async fn pause(args: &Reasoned, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
     let (place, run) = open(dir, &args.run)?;
@@ -21,7 +21,7 @@ pub async fn pause(args: &Reasoned, dir: Option<&Path>, out: Out) -> Result<u8, 
     match apply(&place, &run, Command::Pause { reason }).await? {
         Operated::Applied(run) => {
             let text = format!("{} is paused\n\nNext:\n  kaizen resume {0}\n", run.name());
-            answer(&place, *run, out, text)
+            answer(&place, run, out, text)
         }
         Operated::Queued { driver } => queued(&place, run, &driver, "pause", out),
     }
@@ -70,7 +70,7 @@ pub async fn resolve(args: &Resolve, dir: Option<&Path>, out: Out) -> Result<u8,
     match apply(&place, &run, command).await? {
         Operated::Applied(run) => {
             let text = format!("recorded\n\nNext:\n  kaizen resume {}\n", run.name());
-            answer(&place, *run, out, text)
+            answer(&place, run, out, text)
         }
         Operated::Queued { driver } => queued(&place, run, &driver, "resolve", out),
     }
@@ -97,13 +97,20 @@ fn done(result: Result<u8, Failure>) -> Result<u8, Failure> {
     }
 }
 
-fn answer(place: &Place, run: Run, out: Out, text: String) -> Result<u8, Failure> {
+fn answer(place: &Place, run: impl Into<Arc<Run>>, out: Out, text: String) -> Result<u8, Failure> {
     let full = Full::read(&place.reader()?, run)?;
     out.answer(&full.view(), || text);
     Ok(exit::DONE)
 }
 
-fn queued(place: &Place, run: Run, driver: &str, what: &str, out: Out) -> Result<u8, Failure> {
+fn queued(
+    place: &Place,
+    run: impl Into<Arc<Run>>,
+    driver: &str,
+    what: &str,
+    out: Out,
+) -> Result<u8, Failure> {
+    let run = run.into();
     let text =
         format!("{}: the {what} is left for process {driver}, which drives it\n", run.name());
     answer(place, run, out, text)
@@ -114,7 +121,7 @@ fn later_runs(reader: &Reader, run: &Run) -> Result<Vec<String>, Failure> {
     let mut later = Vec::new();
     let mut mine: Option<ProvenanceRecord> = None;
     for row in reader.history()? {
-        let Ok(record) = serde_json::from_str::<ProvenanceRecord>(&row.record) else { continue };
+        let Ok(record) = row.record.read::<ProvenanceRecord>() else { continue };
         if row.run == run.created.number {
             mine = Some(record);
         } else if let Some(mine) = &mine

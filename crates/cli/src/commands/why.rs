@@ -34,7 +34,7 @@ pub fn run(args: &RunName, dir: Option<&Path>, out: Out) -> Result<u8, Failure> 
     for row in reader.rows(Some(run.created.number), 0, u32::MAX >> 1)? {
         let event = Event::decode(&row.event).map_err(kaizen_engine::shell::Error::from)?;
         lines.push(Line {
-            seq: event.seq,
+            seq: row.run_seq,
             at: event.at.to_string(),
             actor: event.actor.clone(),
             kind: event.fact.kind(),

@@ -29,12 +29,12 @@ pub struct IllegalEvent {
 /// Folds one event, whose hash is `hash`, into a run; `None` before the first.
 ///
 /// # Errors
-/// Where the event cannot happen in that state, or its place in the run is not the next one.
+/// Where the event cannot happen in that state, or names another run.
 pub fn apply(run: Option<Run>, event: &Event, hash: Digest) -> Result<Run, IllegalEvent> {
     let Some(mut run) = run else { return create(event, hash) };
     let illegal =
-        IllegalEvent { seq: event.seq, kind: event.fact.kind(), status: run.status.word() };
-    if event.seq != run.seq + 1 || event.run != run.id {
+        IllegalEvent { seq: run.seq + 1, kind: event.fact.kind(), status: run.status.word() };
+    if event.run.is_some_and(|id| id != run.id) {
         return Err(illegal);
     }
     remember(&mut run, event, hash);
@@ -62,14 +62,11 @@ pub fn apply(run: Option<Run>, event: &Event, hash: Digest) -> Result<Run, Illeg
 }
 
 fn create(event: &Event, hash: Digest) -> Result<Run, IllegalEvent> {
-    let Fact::RunCreated(created) = &event.fact else {
-        return Err(IllegalEvent { seq: event.seq, kind: event.fact.kind(), status: "nothing" });
+    let (Fact::RunCreated(created), Some(id)) = (&event.fact, event.run) else {
+        return Err(IllegalEvent { seq: 1, kind: event.fact.kind(), status: "nothing" });
     };
-    if event.seq != 1 {
-        return Err(IllegalEvent { seq: event.seq, kind: event.fact.kind(), status: "nothing" });
-    }
     Ok(Run {
-        id: event.run,
+        id,
         created: created.clone(),
         created_at: event.at,
         updated_at: event.at,
@@ -94,7 +91,7 @@ fn create(event: &Event, hash: Digest) -> Result<Run, IllegalEvent> {
 
 /// What every event leaves behind, whatever the state.
 fn remember(run: &mut Run, event: &Event, hash: Digest) {
-    run.seq = event.seq;
+    run.seq += 1;
     run.head = hash;
     run.updated_at = event.at;
     if let Fact::PhaseCompleted { spent_ms, .. } | Fact::PhaseFailed { spent_ms, .. } = &event.fact

@@ -3,7 +3,7 @@
 use super::{
     apply::{IllegalEvent, apply},
     command::{Command, Refusal},
-    event::{Event, Fact, Facts, Failure, Generated, Payload, VERSION},
+    event::{Event, Fact, Facts, Failure, Generated, Payload},
     gate::{Binding, Decision, Gate, Method, OnExpiry},
     phase::{Effect, Outcome, Phase},
     state::{EffectState, Live, Run, Status, Verdict},
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{digest::Digest, error::Class};
 use serde_json::Value;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// The facts that a command brings about, in order.
 ///
@@ -27,8 +27,7 @@ pub fn decide(run: &Run, command: Command, now: Timestamp) -> Result<Vec<Fact>, 
 fn folds(run: &Run, facts: &[Fact], at: Timestamp) -> Result<(), IllegalEvent> {
     let mut folded = run.clone();
     for fact in facts {
-        let (seq, actor, fact) = (folded.seq + 1, String::new(), fact.clone());
-        let event = Event { v: VERSION, run: run.id, seq, at, actor, fact };
+        let event = Event { run: None, at, actor: String::new(), fact: fact.clone() };
         folded = apply(Some(folded), &event, Digest::ZERO)?;
     }
     Ok(())
@@ -186,11 +185,11 @@ fn ask(run: &Run, change: &Generated, now: Timestamp) -> Vec<Fact> {
     if reasons.is_empty() {
         reasons.push("the workflow asks a human before every deployment".to_owned());
     }
-    let gate = Gate {
-        binding: change.binding.clone(),
+    let gate = Arc::new(Gate {
+        binding: Binding::default(),
         reasons,
         expires_at: now.plus(Duration::from_millis(policy.expires_after_ms)),
-    };
+    });
     let mut events = vec![Fact::ApprovalRequested { gate }];
     events.extend(answer.map(|decision| Fact::Approved { decision }));
     events

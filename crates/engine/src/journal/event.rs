@@ -5,26 +5,33 @@ use super::{
     phase::{Effect, Phase},
     time::Timestamp,
 };
-use crate::{digest::Digest, error::Class};
+use crate::{digest::Digest, error::Class, json::Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::{borrow::Cow, sync::Arc};
 use uuid::Uuid;
 
-/// The version of the stored form that this engine writes.
-pub const VERSION: u32 = 1;
+/// The version of the stored form that this engine writes. It reads every one before it.
+///
+/// 1: each event names its run, its place in it, and its time as text.
+/// 2: the chain alone says that: only the first event names the run; the time is a number, and
+/// what goes without saying (the engine as actor, a first attempt) is left out.
+pub const VERSION: u32 = 2;
 
-/// One event as it is stored: an envelope around a fact.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Room for a usual event, so that it is written without growing.
+const USUAL_BYTES: usize = 1_024;
+
+/// Who brings about what no person asked for.
+pub const ENGINE: &str = "kaizen";
+
+/// One event: an envelope around a fact. Its place in the run is the chain's to say.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// Version of the stored form.
-    pub v: u32,
-    pub run: Uuid,
-    /// Place in the run, from 1, without gaps.
-    pub seq: u64,
+    /// The run that it begins; the later ones follow it by hash.
+    pub run: Option<Uuid>,
     pub at: Timestamp,
-    /// Who brought it about: a person, or `kaizen` for the engine itself.
+    /// Who brought it about: a person, or [`ENGINE`].
     pub actor: String,
-    #[serde(flatten)]
     pub fact: Fact,
 }
 
@@ -32,28 +39,33 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "body", rename_all = "snake_case")]
 pub enum Fact {
-    RunCreated(Box<Created>),
+    RunCreated(Arc<Created>),
     /// Somebody began to drive it again: after a wait, or after a crash of the one named.
     RunResumed {
         after_crash_of: Option<String>,
     },
     PhaseCompleted {
         phase: Phase,
+        #[serde(default = "first", skip_serializing_if = "is_first")]
         attempt: u32,
+        #[serde(default, skip_serializing_if = "is_zero")]
         spent_ms: u64,
         output: Payload,
+        #[serde(default, skip_serializing_if = "Facts::is_plain")]
         facts: Facts,
     },
     PhaseFailed {
         phase: Phase,
+        #[serde(default = "first", skip_serializing_if = "is_first")]
         attempt: u32,
+        #[serde(default, skip_serializing_if = "is_zero")]
         spent_ms: u64,
         failure: Failure,
         /// When the next attempt begins; null: there is none.
         retry_at: Option<Timestamp>,
     },
     ApprovalRequested {
-        gate: Gate,
+        gate: Arc<Gate>,
     },
     Approved {
         decision: Decision,
@@ -172,19 +184,20 @@ pub struct HandedIn {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Payload {
-    Inline(Value),
+    Inline(Json),
     Artifact(Digest),
 }
 
 /// What the state machine itself must know of a phase's output.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Facts {
     /// Nothing that changes the road.
+    #[default]
     Plain,
     /// There is nothing to change; the reason.
     NoChange(String),
-    Generated(Box<Generated>),
+    Generated(Arc<Generated>),
     Judged(Judged),
     Learned(Vec<ModelVersion>),
 }
@@ -291,18 +304,71 @@ pub enum DecodeError {
     UnknownVersion(u32),
     #[error("the stored bytes are no event: {0}")]
     Malformed(#[from] serde_json::Error),
+    #[error("the stored bytes are no event: they do not say when it happened")]
+    NoTime,
+}
+
+impl Facts {
+    fn is_plain(&self) -> bool {
+        matches!(self, Facts::Plain)
+    }
+}
+
+const fn first() -> u32 {
+    1
+}
+
+// Serde hands these over by reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_first(attempt: &u32) -> bool {
+    *attempt == 1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The envelope of any version; which fields must be there depends on `v`.
+#[derive(Serialize, Deserialize)]
+struct Envelope<'a> {
+    v: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run: Option<Uuid>,
+    /// Version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
+    /// Since version 2: microseconds since 1970-01-01T00:00:00Z.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at_us: Option<i64>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    actor: Option<Cow<'a, str>>,
 }
 
 impl Event {
-    /// The bytes to store.
+    /// The bytes to store: the envelope's fields, then `kind` and `body`.
     ///
     /// # Errors
     /// Where the fact holds what JSON cannot say (a non-finite number, in a payload).
     pub fn encode(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string(self)
+        let envelope = Envelope {
+            v: VERSION,
+            run: self.run,
+            at: None,
+            at_us: Some(self.at.0),
+            actor: (self.actor != ENGINE).then_some(Cow::Borrowed(&*self.actor)),
+        };
+        let mut stored = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(&mut stored, &envelope)?;
+        let joint = stored.len();
+        serde_json::to_writer(&mut stored, &self.fact)?;
+        // Two objects become one: `}{` is where they meet.
+        stored[joint - 1] = b',';
+        stored.remove(joint);
+        String::from_utf8(stored).map_err(serde::ser::Error::custom)
     }
 
-    /// Reads stored bytes.
+    /// Reads stored bytes, of this version or an earlier one.
     ///
     /// # Errors
     /// An unknown version, or bytes that are no event.
@@ -311,10 +377,24 @@ impl Event {
         struct Version {
             v: u32,
         }
-        let Version { v } = serde_json::from_str(stored)?;
-        if v != VERSION {
-            return Err(DecodeError::UnknownVersion(v));
-        }
-        Ok(serde_json::from_str(stored)?)
+        let envelope: Envelope<'_> = match serde_json::from_str(stored) {
+            Ok(envelope) => envelope,
+            Err(error) => match serde_json::from_str(stored) {
+                Ok(Version { v }) if v > VERSION => return Err(DecodeError::UnknownVersion(v)),
+                _ => return Err(error.into()),
+            },
+        };
+        let at = match envelope.v {
+            1 => envelope.at,
+            2 => envelope.at_us.map(Timestamp),
+            v => return Err(DecodeError::UnknownVersion(v)),
+        };
+        Ok(Event {
+            run: envelope.run,
+            at: at.ok_or(DecodeError::NoTime)?,
+            actor: envelope.actor.map_or_else(|| ENGINE.to_owned(), Cow::into_owned),
+            // The fact stands in the same object; each reading skips what is the other's.
+            fact: serde_json::from_str(stored)?,
+        })
     }
 }

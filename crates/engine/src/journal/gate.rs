@@ -14,6 +14,10 @@ use std::collections::BTreeMap;
 pub struct Binding(pub BTreeMap<String, String>);
 
 impl Binding {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// One digest over all of it: what `--digest` takes and `show` prints.
     #[must_use]
     pub fn digest(&self) -> Digest {
@@ -38,6 +42,9 @@ impl Binding {
 /// A place where policy asks for a human.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gate {
+    /// In an event nothing: the change set's own, which the event before it holds. (Version 1
+    /// repeated it.) In a run always the whole.
+    #[serde(default, skip_serializing_if = "Binding::is_empty")]
     pub binding: Binding,
     /// Why a human is asked, one sentence each.
     pub reasons: Vec<String>,
@@ -65,7 +72,9 @@ pub struct Decision {
     pub who: String,
     pub reason: String,
     pub method: Method,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub os_user: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub host: String,
     /// The binding's digest that was decided on.
     pub digest: Digest,

@@ -15,6 +15,8 @@ pub struct Row {
     pub seq: u64,
     pub run: i64,
     pub run_seq: u64,
+    /// Where the run's event before it stands in the journal.
+    pub prev: Option<u64>,
     /// The stored UTF-8 bytes of the event.
     pub event: String,
     pub event_hash: Digest,
@@ -49,16 +51,8 @@ pub fn check(row: &Row, run_seq: u64, head: &Digest) -> Result<Event, Broken> {
     if chain::event_hash(head, row.event.as_bytes()) != row.event_hash {
         return Err(Broken::Hash { seq, run, run_seq: row.run_seq });
     }
-    let event = Event::decode(&row.event).map_err(|source| Broken::Decode {
-        seq,
-        run,
-        run_seq: row.run_seq,
-        source,
-    })?;
-    if event.seq != row.run_seq {
-        return Err(Broken::Gap { seq, run, expected: row.run_seq, found: event.seq });
-    }
-    Ok(event)
+    let run_seq = row.run_seq;
+    Event::decode(&row.event).map_err(|source| Broken::Decode { seq, run, run_seq, source })
 }
 
 /// Folds a run's rows, in order. `None` where there are none.

@@ -9,14 +9,14 @@ use super::{
 use crate::digest::Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use uuid::Uuid;
 
 /// A run, folded from its events.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     pub id: Uuid,
-    pub created: Box<Created>,
+    pub created: Arc<Created>,
     pub created_at: Timestamp,
     /// When its last event happened.
     pub updated_at: Timestamp,
@@ -29,12 +29,12 @@ pub struct Run {
     pub outcome: Option<Outcome>,
     /// Each completed phase's output. A run that is rolled back later replaces the last two.
     pub outputs: BTreeMap<Phase, Payload>,
-    pub change: Option<Box<Generated>>,
+    pub change: Option<Arc<Generated>>,
     pub judged: Option<Judged>,
     /// Every decision given, in order.
     pub decisions: Vec<(Timestamp, Verdict, Decision)>,
     /// The gate last asked.
-    pub gate: Option<Gate>,
+    pub gate: Option<Arc<Gate>>,
     /// Every effect announced so far.
     pub effects: BTreeMap<Effect, EffectState>,
     /// Whether it holds its target's lease, and that lease's epoch.
@@ -98,7 +98,7 @@ pub enum Live {
         attempt: u32,
     },
     WaitingApproval {
-        gate: Gate,
+        gate: Arc<Gate>,
         approvals: Vec<Decision>,
     },
     RollingBack {

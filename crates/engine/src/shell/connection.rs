@@ -16,7 +16,7 @@ mod migrations {
 }
 
 /// The schema version of this engine's journal.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 
 /// `SQLITE_IOERR_SHMSIZE`.
 const SHM_SIZE: i32 = 4874;
@@ -174,7 +174,10 @@ fn is_empty(path: &Path) -> bool {
 
 /// `PRAGMA user_version`: the number of the last migration.
 pub(super) fn version(db: &Connection, path: &Path) -> Result<i64, Error> {
-    db.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|e| explain(path, e))
+    let version = db
+        .prepare_cached("PRAGMA user_version")
+        .and_then(|mut statement| statement.query_row([], |row| row.get(0)));
+    version.map_err(|e| explain(path, e))
 }
 
 fn set(

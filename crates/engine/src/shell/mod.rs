@@ -3,6 +3,7 @@
 //! Load, fold `apply`, `decide`, append with the lease check in one transaction, run what is
 //! `due`, feed the outcome back as a command. No rule about what may happen lives here.
 
+mod append;
 pub mod clock;
 pub mod connection;
 pub mod crash_point;

@@ -7,9 +7,10 @@ use super::{
 use crate::{
     digest::Digest,
     journal::{
-        Event, Payload, Run, Timestamp,
+        Event, Fact, Payload, Run, Timestamp,
         replay::{Row, replay},
     },
+    json::Json,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::de::DeserializeOwned;
@@ -48,9 +49,9 @@ pub struct HistoryRow {
     pub run: i64,
     pub revision: u32,
     pub outcome: String,
-    /// The provenance record, JSON.
-    pub record: String,
-    pub at: String,
+    /// The provenance record.
+    pub record: Json,
+    pub at: Timestamp,
 }
 
 impl Reader {
@@ -104,6 +105,16 @@ impl Reader {
                 could_be: several.iter().map(|number| format!("r{number}")).collect(),
             }),
         }
+    }
+
+    /// The UUID of the run with this number.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn run_id(&self, number: i64) -> Result<String, Error> {
+        let sql = "SELECT uuid FROM runs WHERE id = ?1";
+        let id = self.db.prepare_cached(sql)?.query_row([number], |row| row.get(0)).optional()?;
+        id.ok_or_else(|| Error::NoSuchRun(format!("r{number}")))
     }
 
     /// The numbers of the runs that match, newest first.
@@ -183,7 +194,7 @@ impl Reader {
     /// Where its artifact is missing or it is of another shape.
     pub fn payload<T: DeserializeOwned>(&self, payload: &Payload) -> Result<T, Error> {
         match payload {
-            Payload::Inline(value) => Ok(T::deserialize(value)?),
+            Payload::Inline(json) => Ok(json.read()?),
             Payload::Artifact(digest) => Ok(serde_json::from_slice(&self.artifact(digest)?)?),
         }
     }
@@ -229,17 +240,17 @@ impl Reader {
         let rows = self
             .db
             .prepare_cached(include_str!("sql/history.sql"))?
-            .query_map([], |row| {
-                Ok(HistoryRow {
-                    run: row.get(0)?,
-                    revision: row.get(1)?,
-                    outcome: row.get(2)?,
-                    record: row.get(3)?,
-                    at: row.get(4)?,
-                })
-            })?
-            .collect::<Result<_, _>>()?;
-        Ok(rows)
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+            .collect::<Result<Vec<(i64, u32, String, String)>, _>>()?;
+        let read = |(run, revision, outcome, event): (_, _, _, String)| {
+            let event = Event::decode(&event)?;
+            let Fact::PhaseCompleted { output: Payload::Inline(record), .. } = event.fact else {
+                let what = format!("the history row of r{run} points to no record");
+                return Err(Error::Corrupt(what));
+            };
+            Ok(HistoryRow { run, revision, outcome, record, at: event.at })
+        };
+        rows.into_iter().map(read).collect()
     }
 }
 
@@ -249,17 +260,21 @@ pub(super) fn fold(db: &Connection, number: i64) -> Result<Run, Error> {
         .prepare_cached(include_str!("sql/rows_of_run.sql"))?
         .query_map(params![0, -1, number], row)?
         .collect::<Result<Vec<Row>, _>>()?;
-    let run = replay(&rows)?.ok_or_else(|| Error::NoSuchRun(format!("r{number}")))?;
-    // A run whose last events were cut off folds well: its row remembers how far it had come.
+    let run = replay(&rows)?;
+    // The walk begins at the run's last event. Where that is gone there is nothing to fold, and
+    // the run's row remembers how far it had come.
     let sql = "SELECT seq FROM runs WHERE id = ?1";
-    let seq: i64 = db.prepare_cached(sql)?.query_row([number], |row| row.get(0))?;
-    if seq.unsigned_abs() > run.seq {
-        return Err(Error::Corrupt(format!(
-            "r{number} has {} events where it had {seq}: the trail was cut off",
-            run.seq
-        )));
+    let seq: Option<i64> =
+        db.prepare_cached(sql)?.query_row([number], |row| row.get(0)).optional()?;
+    match (seq, run) {
+        (None, _) => Err(Error::NoSuchRun(format!("r{number}"))),
+        (Some(seq), Some(run)) if seq.unsigned_abs() == run.seq => Ok(run),
+        (Some(seq), run) => Err(Error::Corrupt(format!(
+            "r{number} had {seq} events and the last of them is gone ({} can be read): the trail \
+             was cut off",
+            run.map_or(0, |run| run.seq)
+        ))),
     }
-    Ok(run)
 }
 
 fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
@@ -267,8 +282,9 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         seq: row.get::<_, i64>(0)?.unsigned_abs(),
         run: row.get(1)?,
         run_seq: row.get::<_, i64>(2)?.unsigned_abs(),
-        event: row.get(3)?,
-        event_hash: Digest(row.get(4)?),
-        journal_hash: Digest(row.get(5)?),
+        prev: row.get::<_, Option<i64>>(3)?.map(i64::unsigned_abs),
+        event: row.get(4)?,
+        event_hash: Digest(row.get(5)?),
+        journal_hash: Digest(row.get(6)?),
     })
 }

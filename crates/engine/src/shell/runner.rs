@@ -3,7 +3,12 @@
 //! Live running and recovery are the same path: after a restart the fold says what is due.
 
 use super::{
-    clock::Clock, crash_point, error::Error, reader::Reader, store::Store, transition::Operated,
+    clock::Clock,
+    crash_point,
+    error::Error,
+    reader::Reader,
+    store::Store,
+    transition::{Operated, Tx},
 };
 use crate::{
     error::Class,
@@ -11,10 +16,11 @@ use crate::{
         Command, Created, Due, Effect, EffectState, Phase, Run, Timestamp, due,
         event::{Failure, How},
     },
+    json::Json,
     step::{Context, Effects, Pipeline, Probe, Report, StepError, payload},
 };
 use std::{
-    path::PathBuf,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -35,7 +41,7 @@ pub trait Observer: Send + Sync {
 #[derive(Clone)]
 pub struct Engine {
     pub store: Store,
-    pub journal: PathBuf,
+    pub journal: Arc<Path>,
     pub pipeline: Arc<Pipeline>,
     pub effects: Arc<dyn Effects>,
     pub clock: Arc<dyn Clock>,
@@ -47,7 +53,7 @@ pub struct Engine {
 /// Why a driver stopped driving.
 #[derive(Debug, Clone)]
 pub struct Stop {
-    pub run: Run,
+    pub run: Arc<Run>,
     /// What is due and was left: a person, a time, a target, or nothing more.
     pub due: Due,
 }
@@ -108,7 +114,7 @@ impl Engine {
         mut created: Created,
         actor: &str,
         artifacts: Vec<Vec<u8>>,
-    ) -> Result<Run, Error> {
+    ) -> Result<Arc<Run>, Error> {
         let (me, actor) = (self.store.me().to_owned(), actor.to_owned());
         let created = self.store.write(move |tx| {
             for bytes in &artifacts {
@@ -131,20 +137,22 @@ impl Engine {
         self.store.write(move |tx| tx.release(number, 1)).await
     }
 
-    async fn drive(&self, mut run: Run, lease: &Lease) -> Result<Stop, Error> {
+    async fn drive(&self, mut run: Arc<Run>, lease: &Lease) -> Result<Stop, Error> {
         let mut waited = Duration::ZERO;
         loop {
             let due = due(&run, self.clock.now().max(run.updated_at));
             match self.advance(&run, lease, &due).await? {
                 Advance::To(next) => {
-                    run = *next;
+                    run = next;
                     self.observer.moved(&run);
                 }
                 Advance::Wait(wait) if waited + wait <= self.patience => {
                     waited += wait;
                     tokio::time::sleep(wait).await;
                 }
-                Advance::Wait(_) | Advance::Stop => {
+                // The transition that led here has given the lease back.
+                Advance::Stop => return Ok(Stop { run, due }),
+                Advance::Wait(_) => {
                     let (number, epoch) = (lease.number, lease.epoch);
                     self.store.write(move |tx| tx.release(number, epoch)).await?;
                     return Ok(Stop { run, due });
@@ -153,7 +161,7 @@ impl Engine {
         }
     }
 
-    async fn advance(&self, run: &Run, lease: &Lease, due: &Due) -> Result<Advance, Error> {
+    async fn advance(&self, run: &Arc<Run>, lease: &Lease, due: &Due) -> Result<Advance, Error> {
         match due {
             Due::RunPhase { phase, attempt } => self.run_phase(run, lease, *phase, *attempt).await,
             Due::StopForBudget { phase, attempt } => {
@@ -197,7 +205,7 @@ impl Engine {
 
     async fn run_phase(
         &self,
-        run: &Run,
+        run: &Arc<Run>,
         lease: &Lease,
         phase: Phase,
         attempt: u32,
@@ -209,7 +217,7 @@ impl Engine {
         let (mut artifacts, notes) = cx.take_kept();
         let mut commands = Vec::new();
         for (topic, body) in notes {
-            let (body, artifact) = payload(body)?;
+            let (body, artifact) = payload(Json::of(&body)?);
             artifacts.extend(artifact);
             commands.push(Command::Note { topic, body });
         }
@@ -229,16 +237,23 @@ impl Engine {
         self.commit(lease, commands, artifacts).await
     }
 
-    async fn acquire_target(&self, run: &Run, lease: &Lease) -> Result<Advance, Error> {
+    async fn acquire_target(&self, run: &Arc<Run>, lease: &Lease) -> Result<Advance, Error> {
         let (number, epoch, me) = (lease.number, lease.epoch, self.store.me().to_owned());
-        let now = self.store.write(move |tx| tx.acquire_target(number, epoch, &me)).await?;
+        // A transition takes the target by itself where that is due and it is free.
+        let look = move |tx: &mut Tx<'_>| tx.transition(number, epoch, &me, Vec::new(), &[]);
+        let now = self.store.write(look).await?;
         if now.target_epoch.is_some() || now.status != run.status {
-            return Ok(Advance::To(Box::new(now)));
+            return Ok(Advance::To(now));
         }
         Ok(Advance::Wait(LOOK_AGAIN))
     }
 
-    async fn announce(&self, run: &Run, lease: &Lease, effect: Effect) -> Result<Advance, Error> {
+    async fn announce(
+        &self,
+        run: &Arc<Run>,
+        lease: &Lease,
+        effect: Effect,
+    ) -> Result<Advance, Error> {
         let cx = self.context(run, lease);
         let now = if run.has_effects() {
             None
@@ -268,7 +283,7 @@ impl Engine {
     /// Probes an announced effect, and does it where it is not done and `perform` says so.
     async fn settle(
         &self,
-        run: &Run,
+        run: &Arc<Run>,
         lease: &Lease,
         effect: Effect,
         perform: bool,
@@ -303,7 +318,7 @@ impl Engine {
     /// An effect could not be planned, probed or done.
     async fn fail_effect(
         &self,
-        run: &Run,
+        run: &Arc<Run>,
         lease: &Lease,
         effect: Effect,
         error: StepError,
@@ -352,14 +367,14 @@ impl Engine {
             .store
             .write(move |tx| tx.transition(number, epoch, &me, commands, &artifacts))
             .await?;
-        Ok(Advance::To(Box::new(run)))
+        Ok(Advance::To(run))
     }
 
-    fn context(&self, run: &Run, lease: &Lease) -> Context {
+    fn context(&self, run: &Arc<Run>, lease: &Lease) -> Context {
         let limited = run.phase().is_some_and(|phase| phase < Phase::UpdateWeights);
         let left = run.created.budget_ms.saturating_sub(run.spent_ms);
         let deadline = limited.then(|| Instant::now() + Duration::from_millis(left));
-        let run = Arc::new(run.clone());
+        let run = run.clone();
         let (watched, observer) = (run.clone(), self.observer.clone());
         let report: Report = Arc::new(move |text: &str| observer.progress(&watched, text));
         let now: Timestamp = self.clock.now().max(run.updated_at);
@@ -376,7 +391,7 @@ impl Engine {
 }
 
 enum Advance {
-    To(Box<Run>),
+    To(Arc<Run>),
     /// Look again after this long.
     Wait(Duration),
     Stop,

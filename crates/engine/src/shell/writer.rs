@@ -6,7 +6,7 @@ use super::{
     connection::{self, explain},
     crash_point,
     error::Error,
-    head::{Cache, Head},
+    head::Known,
     transition::Tx,
 };
 use crate::journal::Timestamp;
@@ -66,7 +66,7 @@ where
     fn run(&mut self, tx: &mut Tx<'_>) -> bool {
         let Some(work) = self.work.take() else { return false };
         let result = work(tx).map_err(|error| match error {
-            Error::Sqlite(sqlite) => explain(tx.path(), sqlite),
+            Error::Sqlite(sqlite) => explain(tx.path, sqlite),
             other => other,
         });
         let stays = result.is_ok();
@@ -90,8 +90,7 @@ pub(super) struct Writer {
     path: PathBuf,
     db: Connection,
     clock: Arc<dyn Clock>,
-    cache: Cache,
-    head: Head,
+    known: Known,
 }
 
 /// Where transitions are handed in, and the thread that takes them.
@@ -100,9 +99,9 @@ type Started = (Queue, thread::JoinHandle<()>);
 /// Opens the journal and starts its thread.
 pub(super) fn start(path: &Path, clock: Arc<dyn Clock>) -> Result<Started, Error> {
     let db = connection::open_writer(path)?;
-    let mut writer =
-        Writer { path: path.to_owned(), db, clock, cache: Cache::default(), head: Head::default() };
-    writer.head = Head::read(&writer.db)?;
+    let mut known = Known::default();
+    known.refresh(&db)?;
+    let writer = Writer { path: path.to_owned(), db, clock, known };
     let (sender, queue) = channel();
     let thread = thread::Builder::new()
         .name("journal".to_owned())
@@ -123,8 +122,7 @@ impl Writer {
                 continue;
             };
             let _ = self.db.execute_batch("ROLLBACK");
-            self.cache.clear();
-            self.head = Head::default();
+            self.known.forget();
             let why = Failed::Stopped(error.to_string());
             match error {
                 // Waiting for a lock is no damage: the next batch may go through.
@@ -143,52 +141,46 @@ impl Writer {
 
     /// One transaction for the whole batch, one savepoint for each of it.
     fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Error> {
-        let path = self.path.clone();
-        let sql = |e| explain(&path, e);
-        self.db.execute_batch("BEGIN IMMEDIATE").map_err(sql)?;
-        let found = connection::version(&self.db, &path)?;
+        self.execute("BEGIN IMMEDIATE")?;
+        let found = connection::version(&self.db, &self.path)?;
         if found != connection::SCHEMA_VERSION {
-            return Err(Error::Newer { path, found, known: connection::SCHEMA_VERSION });
+            let (path, known) = (self.path.clone(), connection::SCHEMA_VERSION);
+            return Err(Error::Newer { path, found, known });
         }
-        self.head = self.head.refresh(&self.db)?;
+        self.known.refresh(&self.db)?;
+        // One commit happens at one time. A clock that jumps back must not un-expire an approval.
+        let now = self.clock.now().max(self.known.head.at);
         for job in batch.iter_mut() {
-            self.db
-                .prepare_cached("SAVEPOINT transition")
-                .and_then(|mut s| s.execute([]))
-                .map_err(sql)?;
-            // A clock that jumps back must not un-expire an approval.
-            let now = self.clock.now().max(self.head.at);
             self.one(job.as_mut(), now)?;
         }
         crash_point::reach("journal.before_commit");
-        self.db.execute_batch("COMMIT").map_err(sql)?;
+        self.execute("COMMIT")?;
         crash_point::reach("journal.after_commit");
         Ok(())
     }
 
     fn one(&mut self, job: &mut dyn Job, now: Timestamp) -> Result<(), Error> {
-        let mut tx = Tx::new(&self.db, &self.path, self.head.clone(), &mut self.cache, now);
+        self.execute("SAVEPOINT transition")?;
+        let mut tx = Tx::new(&self.db, &self.path, &mut self.known, now);
         let stays = job.run(&mut tx);
-        let head = tx.into_head();
-        let sql = |e| explain(&self.path, e);
+        let wrote = tx.wrote;
         if self.db.is_autocommit() {
             // SQLite itself gave up the transaction (disk full, I/O): nothing of the batch stays.
             return Err(Error::DiskFull(self.path.clone()));
         }
-        if stays {
-            self.head = head;
-        } else {
-            self.cache.clear();
-            self.db
-                .prepare_cached("ROLLBACK TO transition")
-                .and_then(|mut s| s.execute([]))
-                .map_err(sql)?;
+        if !stays {
+            self.execute("ROLLBACK TO transition")?;
+            if wrote {
+                self.known.forget();
+                self.known.refresh(&self.db)?;
+            }
         }
-        self.db
-            .prepare_cached("RELEASE transition")
-            .and_then(|mut s| s.execute([]))
-            .map_err(sql)?;
-        Ok(())
+        self.execute("RELEASE transition")
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), Error> {
+        let done = self.db.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        done.map(|_| ()).map_err(|e| explain(&self.path, e))
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod golden;
 pub mod world;
 
 use kaizen_engine::{
@@ -12,6 +13,7 @@ use kaizen_engine::{
         Run, Timestamp,
         event::{Generated, Judged},
     },
+    json::Json,
     shell::{Clock, Error, Reader, Store, verify},
 };
 use std::{
@@ -135,21 +137,21 @@ pub fn decision(who: &str, base: &str) -> Decision {
 pub fn complete(phase: Phase) -> Command {
     let facts = match phase {
         Phase::Analyze | Phase::Design | Phase::Deploy | Phase::RecordProvenance => Facts::Plain,
-        Phase::Generate => Facts::Generated(Box::new(generated("b0"))),
+        Phase::Generate => Facts::Generated(Arc::new(generated("b0"))),
         Phase::Evaluate => Facts::Judged(Judged { keep: true, reasons: Vec::new() }),
         Phase::UpdateWeights => Facts::Learned(Vec::new()),
     };
-    let output = Payload::Inline(serde_json::json!({ "of": phase }));
+    let output = Payload::Inline(Json::of(&serde_json::json!({ "of": phase })).unwrap());
     Command::Complete { phase, attempt: 1, spent_ms: 1, output, facts }
 }
 
 pub fn note(topic: &str) -> Command {
-    let body = Payload::Inline(serde_json::json!({ "n": 1 }));
+    let body = Payload::Inline(Json::of(&serde_json::json!({ "n": 1 })).unwrap());
     Command::Note { topic: topic.to_owned(), body }
 }
 
 /// Creates a run that `store` drives under epoch 1.
-pub async fn create(store: &Store) -> Run {
+pub async fn create(store: &Store) -> Arc<Run> {
     let me = store.me().to_owned();
     let made = store.write(move |tx| {
         let number = tx.next_number()?;
@@ -163,13 +165,13 @@ pub async fn transition(
     number: i64,
     epoch: u64,
     commands: Vec<Command>,
-) -> Result<Run, Error> {
+) -> Result<Arc<Run>, Error> {
     let me = store.me().to_owned();
     store.write(move |tx| tx.transition(number, epoch, &me, commands, &[])).await
 }
 
 /// Creates a run and brings it past its gate.
-pub async fn approved(store: &Store) -> Run {
+pub async fn approved(store: &Store) -> Arc<Run> {
     let run = create(store).await;
     let number = run.created.number;
     let to_gate = [Phase::Analyze, Phase::Design, Phase::Generate].map(complete).to_vec();

@@ -94,7 +94,7 @@ impl World {
     pub fn engine(&self, place: &Place) -> Engine {
         Engine {
             store: place.store(),
-            journal: place.journal(),
+            journal: place.journal().into(),
             pipeline: Arc::new(self.pipeline()),
             effects: Arc::new(self.clone()),
             clock: place.clock.clone(),
@@ -149,7 +149,7 @@ impl World {
             Phase::Analyze | Phase::Design | Phase::Deploy | Phase::RecordProvenance => {
                 Facts::Plain
             }
-            Phase::Generate => Facts::Generated(Box::new(generated(&state.base))),
+            Phase::Generate => Facts::Generated(Arc::new(generated(&state.base))),
             Phase::Evaluate => Facts::Judged(Judged { keep: state.keep, reasons: Vec::new() }),
             Phase::UpdateWeights => Facts::Learned(Vec::new()),
         })

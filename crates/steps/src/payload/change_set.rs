@@ -9,7 +9,7 @@ use kaizen_engine::{
     step::Output,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, ops::Deref};
+use std::{collections::BTreeMap, fmt, ops::Deref, sync::Arc};
 
 /// What a change does, derived by parsing its scripts. Ordered: a bundle is as much as its most
 /// far-reaching statement.
@@ -111,7 +111,7 @@ impl Output for ChangeSet {
     const PHASE: Phase = Phase::Generate;
 
     fn facts(&self) -> Facts {
-        Facts::Generated(Box::new(Generated {
+        Facts::Generated(Arc::new(Generated {
             title: self.title.clone(),
             kind: self.kind.to_string(),
             risk: self.risk.to_string(),

@@ -37,7 +37,7 @@ pub fn all(cx: &Context, reader: &Reader) -> Result<Vec<Past>, StepError> {
         if row.run == cx.run.created.number {
             continue;
         }
-        let record = serde_json::from_str(&row.record).map_err(|e| {
+        let record = row.record.read().map_err(|e| {
             StepError::bug("misshapen_history", format!("the history row of r{}: {e}", row.run))
         })?;
         past.push(Past { run: row.run, record });

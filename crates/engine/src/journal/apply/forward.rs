@@ -3,10 +3,12 @@
 use super::moves::*;
 use crate::journal::{
     event::{Event, Fact, Facts},
+    gate::{Binding, Gate},
     phase::{Outcome, Phase},
     state::{Cause, EffectState, Live, Run, Status},
     time::Timestamp,
 };
+use std::sync::Arc;
 
 /// Deploy's first state after the gate: another run holds the target.
 pub(super) fn queued(
@@ -67,12 +69,17 @@ pub(super) fn running(run: &mut Run, phase: Phase, attempt: u32, event: &Event) 
         }
         Fact::ApprovalRequested { gate } if phase == Phase::Deploy && run.gate.is_none() => {
             let change = run.change.as_ref()?;
-            if run.has_effects() || gate.binding != change.binding {
+            let repeated = gate.binding == change.binding;
+            if run.has_effects() || !(repeated || gate.binding == Binding::default()) {
                 return None;
             }
+            let gate = if repeated {
+                gate.clone()
+            } else {
+                Arc::new(Gate { binding: change.binding.clone(), ..Gate::clone(gate) })
+            };
             run.gate = Some(gate.clone());
-            let approvals = Vec::new();
-            Some(Status::Live(Live::WaitingApproval { gate: gate.clone(), approvals }))
+            Some(Status::Live(Live::WaitingApproval { gate, approvals: Vec::new() }))
         }
         Fact::ApprovalVoided { .. } if may_deploy(run, phase) && !run.has_effects() => {
             Some(void(run))

@@ -183,7 +183,7 @@ pub(super) fn needs_operator(
 
 pub(super) fn finished(run: &mut Run, outcome: Outcome, event: &Event) -> Option<Status> {
     match &event.fact {
-        Fact::RunSealed { events } if !run.sealed && events + 1 == event.seq => {
+        Fact::RunSealed { events } if !run.sealed && events + 1 == run.seq => {
             run.sealed = true;
             Some(Status::Finished { outcome })
         }

@@ -79,7 +79,7 @@ pub(super) fn announce(run: &mut Run, effect: Effect, plan: &Value, event: &Even
         return false;
     }
     let (plan, hash, at) = (plan.clone(), run.head, event.at);
-    run.effects.insert(effect, EffectState::Announced { plan, seq: event.seq, hash, at });
+    run.effects.insert(effect, EffectState::Announced { plan, seq: run.seq, hash, at });
     true
 }
 

@@ -2,13 +2,13 @@
 
 use super::{
     super::{
-        event::{Fact, Facts, How, Judged, Payload},
+        event::{Fact, Facts, How, Judged},
         *,
     },
     story::*,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 /// One run for each situation that a status and a phase can be in.
 fn situations() -> Vec<(&'static str, Story)> {
@@ -111,7 +111,7 @@ fn events(run: &Run) -> Vec<(String, Fact, Timestamp)> {
     let mut all: Vec<(String, Fact, Timestamp)> = Vec::new();
     let mut add =
         |label: &str, fact: Fact| all.push((format!("{}{label}", fact.kind()), fact, now));
-    add("", Fact::RunCreated(Box::new(created(2))));
+    add("", Fact::RunCreated(Arc::new(created(2))));
     add("", Fact::RunResumed { after_crash_of: None });
     for phase in Phase::ALL {
         let fact = completed_with(*phase, attempt, facts_of(*phase));
@@ -125,13 +125,13 @@ fn events(run: &Run) -> Vec<(String, Fact, Timestamp)> {
     for effects in [vec![Effect::Up, Effect::Commit], vec![Effect::Up; 2], vec![Effect::Down]] {
         let label = format!(" planning {effects:?}").to_lowercase();
         let change = event::Generated { effects, ..generated() };
-        add(&label, completed_with(phase, attempt, Facts::Generated(Box::new(change))));
+        add(&label, completed_with(phase, attempt, Facts::Generated(Arc::new(change))));
     }
     add(" for good", failed(phase, attempt, None));
     add(" with retry", failed(phase, attempt, retry));
     add(" next attempt", failed(phase, attempt + 1, None));
-    add("", Fact::ApprovalRequested { gate: gate(now) });
-    let other = Gate { binding: binding("b1"), ..gate(now) };
+    add("", Fact::ApprovalRequested { gate: Arc::new(gate(now)) });
+    let other = Arc::new(Gate { binding: binding("b1"), ..gate(now) });
     add(" for another change", Fact::ApprovalRequested { gate: other });
     for who in ["barbara", "grace"] {
         add(&format!(" by {who}"), Fact::Approved { decision: decision(who) });
@@ -169,7 +169,7 @@ fn events(run: &Run) -> Vec<(String, Fact, Timestamp)> {
     add("", Fact::CancelRequested { reason: "enough".to_owned() });
     add("", Fact::RollbackRequested { reason: "it hurts".to_owned() });
     add("", Fact::RollbackCompleted { report: Value::Null });
-    add("", Fact::Noted { topic: "t".to_owned(), body: Payload::Inline(json!(1)) });
+    add("", Fact::Noted { topic: "t".to_owned(), body: inline(&1) });
     add("", Fact::RunSealed { events: run.seq });
     add(" with another count", Fact::RunSealed { events: run.seq + 1 });
     all.push((
@@ -271,26 +271,25 @@ fn an_end_other_than_kept_leaves_nothing_standing() {
 }
 
 #[test]
-fn an_event_out_of_its_place_or_of_another_run_is_illegal() {
+fn an_event_of_another_run_is_illegal() {
     let story = Story::of(created(1));
-    let fact = Fact::Woken {};
     let mut event = event::Event {
-        v: 1,
-        run: story.0.id,
-        seq: 3,
+        run: None,
         at: START,
         actor: "x".to_owned(),
         fact: Fact::RunResumed { after_crash_of: None },
     };
     let hash = crate::digest::Digest::ZERO;
-    assert!(apply(Some(story.0.clone()), &event, hash).is_err(), "a gap");
-    event.seq = 2;
     assert!(apply(Some(story.0.clone()), &event, hash).is_ok());
-    event.run = uuid::Uuid::from_u128(8);
+    event.run = Some(story.0.id);
+    assert!(apply(Some(story.0.clone()), &event, hash).is_ok(), "as version 1 says it");
+    event.run = Some(uuid::Uuid::from_u128(8));
     assert!(apply(Some(story.0), &event, hash).is_err(), "another run");
-    event.fact = fact;
-    event.seq = 1;
     assert!(apply(None, &event, hash).is_err(), "a run begins by being created");
+    event.fact = Fact::RunCreated(Arc::new(created(1)));
+    assert!(apply(None, &event, hash).is_ok());
+    event.run = None;
+    assert!(apply(None, &event, hash).is_err(), "and by saying which it is");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::{
     super::{
-        event::{Event, Fact, Facts, How, Judged, Payload, VERSION},
+        event::{Event, Fact, Facts, How, Judged},
         state::Verdict,
         *,
     },
@@ -12,7 +12,7 @@ use super::{
 use crate::{digest::Digest, error::Class};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// What holds of every run, whatever happened to it.
 pub fn invariants(run: &Run, told: &str) {
@@ -69,15 +69,8 @@ fn fold(run: Run, facts: Vec<Fact>, now: Timestamp, told: &str) -> Run {
         if let Fact::EffectDone { effect, .. } = &fact {
             assert!(!run.is_done(*effect), "{told}: {effect} done twice");
         }
-        let event = Event {
-            v: VERSION,
-            run: run.id,
-            seq: run.seq + 1,
-            at: now,
-            actor: "kaizen".to_owned(),
-            fact,
-        };
-        let hash = Digest::of(&[&run.head.0, &event.seq.to_be_bytes()]);
+        let event = Event { run: None, at: now, actor: "kaizen".to_owned(), fact };
+        let hash = Digest::of(&[&run.head.0, &run.seq.to_be_bytes()]);
         run = apply(Some(run), &event, hash).unwrap_or_else(|e| panic!("{told}: {e}"));
         invariants(&run, told);
     }
@@ -133,7 +126,7 @@ fn change(setting: &Setting) -> Facts {
     if setting.needs_human {
         change.needs_human = vec!["it drops a column".to_owned()];
     }
-    Facts::Generated(Box::new(change))
+    Facts::Generated(Arc::new(change))
 }
 
 /// Any command, fitting or not.
@@ -166,7 +159,7 @@ fn command(run: &Run, setting: &Setting, which: u8, arg: u8, now: Timestamp) -> 
     let (target, epoch) = (TARGET.to_owned(), u64::from(arg));
     match which % 31 {
         0..=6 => {
-            let output = Payload::Inline(value);
+            let output = inline(&value);
             Command::Complete { phase, attempt, spent_ms: u64::from(arg), output, facts }
         }
         7 | 8 => {
@@ -195,7 +188,7 @@ fn command(run: &Run, setting: &Setting, which: u8, arg: u8, now: Timestamp) -> 
         26 => Command::Approve { decision },
         27 => match arg % 4 {
             0 => Command::Reject { decision },
-            1 => Command::Note { topic: "t".to_owned(), body: Payload::Inline(value) },
+            1 => Command::Note { topic: "t".to_owned(), body: inline(&value) },
             _ => Command::Approve { decision },
         },
         28 => match arg % 4 {
@@ -267,7 +260,7 @@ fn drive(run: &Run, setting: &Setting, due: &Due, pick: u8, now: Timestamp) -> O
                     (_, Phase::Generate) => change(setting),
                     (_, phase) => facts_of(*phase),
                 };
-                let (phase, attempt, output) = (*phase, *attempt, Payload::Inline(value));
+                let (phase, attempt, output) = (*phase, *attempt, inline(&value));
                 Command::Complete { phase, attempt, spent_ms, output, facts }
             }
         },

@@ -89,7 +89,7 @@ fn a_rollback_and_the_record_of_an_end_are_not_interrupted() {
 }
 
 fn complete_generate(run: &Story) -> Vec<Fact> {
-    let (phase, output) = (Phase::Generate, event::Payload::Inline(1.into()));
+    let (phase, output) = (Phase::Generate, inline(&1));
     let facts = facts_of(phase);
     let command = Command::Complete { phase, attempt: 1, spent_ms: 1, output, facts };
     decide(&run.0, command, run.now()).expect("legal")

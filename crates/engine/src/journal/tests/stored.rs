@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        event::{DecodeError, Event, Fact, Facts, HandedIn, ModelVersion, Payload, VERSION},
+        event::{DecodeError, Event, Fact, Facts, HandedIn, ModelVersion, Payload},
         *,
     },
     pairs::every_kind,
@@ -10,12 +10,12 @@ use super::{
 };
 use crate::digest::Digest;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 use uuid::Uuid;
 
 fn event(fact: Fact) -> Event {
-    let (run, actor) = (Uuid::from_u128(0x0123), "zoë".to_owned());
-    Event { v: VERSION, run, seq: 3, at: START, actor, fact }
+    let run = matches!(fact, Fact::RunCreated(_)).then_some(Uuid::from_u128(0x0123));
+    Event { run, at: START, actor: "zoë".to_owned(), fact }
 }
 
 fn one_of_each() -> Vec<Fact> {
@@ -35,8 +35,8 @@ fn one_of_each() -> Vec<Fact> {
     let output = Payload::Artifact(Digest::of(&[b"x"]));
     let phase = Phase::UpdateWeights;
     vec![
-        Fact::RunCreated(Box::new(created(1))),
-        Fact::RunCreated(Box::new(full)),
+        Fact::RunCreated(Arc::new(created(1))),
+        Fact::RunCreated(Arc::new(full)),
         Fact::RunResumed { after_crash_of: Some("p1".to_owned()) },
         Fact::RunResumed { after_crash_of: None },
         completed(Phase::Generate),
@@ -45,7 +45,7 @@ fn one_of_each() -> Vec<Fact> {
         Fact::PhaseCompleted { phase, attempt: 1, spent_ms: u64::MAX, output, facts: learned },
         failed(Phase::Design, 1, Some(START)),
         failed(Phase::Design, 1, None),
-        Fact::ApprovalRequested { gate: gate(START) },
+        Fact::ApprovalRequested { gate: Arc::new(gate(START)) },
         Fact::Approved { decision: decision("ada") },
         Fact::Rejected { decision: decision("ada") },
         Fact::ApprovalVoided { changed: vec!["schema".to_owned()] },
@@ -64,7 +64,7 @@ fn one_of_each() -> Vec<Fact> {
         Fact::RollbackCompleted { report: Value::Null },
         Fact::OperatorNeeded { effect: None, failure, look_at: vec!["git log".to_owned()] },
         Fact::OperatorResolved { effect, done: false, reason },
-        Fact::Noted { topic: "t".to_owned(), body: Payload::Inline(json!(0.1)) },
+        Fact::Noted { topic: "t".to_owned(), body: inline(&json!(0.1)) },
         Fact::RunSealed { events: 12 },
     ]
 }
@@ -87,7 +87,7 @@ fn every_fact_comes_back_byte_for_byte() {
 #[test]
 fn the_stored_bytes_are_these() {
     let stored = |fact| event(fact).encode().unwrap();
-    let head = r#"{"v":1,"run":"00000000-0000-0000-0000-000000000123","seq":3,"at":"2027-01-15T08:00:00.000000Z","actor":"zoë","#;
+    let head = r#"{"v":2,"at_us":1800000000000000,"actor":"zoë","#;
     assert_eq!(stored(Fact::Woken {}), format!(r#"{head}"kind":"woken","body":{{}}}}"#));
     assert_eq!(
         stored(announced(Effect::Up)),
@@ -98,7 +98,7 @@ fn the_stored_bytes_are_these() {
     assert_eq!(
         stored(failed(Phase::Analyze, 1, Some(START))),
         format!(
-            r#"{head}"kind":"phase_failed","body":{{"phase":"analyze","attempt":1,"spent_ms":5,"failure":{{"code":"step","message":"step happened","class":"operator"}},"retry_at":"2027-01-15T08:00:00.000000Z"}}}}"#
+            r#"{head}"kind":"phase_failed","body":{{"phase":"analyze","spent_ms":5,"failure":{{"code":"step","message":"step happened","class":"operator"}},"retry_at":"2027-01-15T08:00:00.000000Z"}}}}"#
         )
     );
     assert_eq!(
@@ -117,7 +117,7 @@ fn the_stored_bytes_are_these() {
             facts: Facts::Plain,
         }),
         format!(
-            r#"{head}"kind":"phase_completed","body":{{"phase":"deploy","attempt":2,"spent_ms":7,"output":{{"artifact":"{}"}},"facts":"plain"}}}}"#,
+            r#"{head}"kind":"phase_completed","body":{{"phase":"deploy","attempt":2,"spent_ms":7,"output":{{"artifact":"{}"}}}}}}"#,
             "0".repeat(64)
         )
     );
@@ -125,11 +125,29 @@ fn the_stored_bytes_are_these() {
 
 #[test]
 fn what_is_no_event_of_this_version_is_refused() {
-    let newer = event(Fact::Woken {}).encode().unwrap().replacen("\"v\":1", "\"v\":2", 1);
-    assert!(matches!(Event::decode(&newer), Err(DecodeError::UnknownVersion(2))));
+    for newer in [3, 4] {
+        let newer = event(Fact::Woken {}).encode().unwrap().replacen(":2", &format!(":{newer}"), 1);
+        assert!(matches!(Event::decode(&newer), Err(DecodeError::UnknownVersion(3 | 4))));
+    }
+    let timeless = r#"{"v":2,"at":"2027-01-15T08:00:00.000000Z","kind":"woken","body":{}}"#;
+    assert!(matches!(Event::decode(timeless), Err(DecodeError::NoTime)));
     let unknown = event(Fact::Woken {}).encode().unwrap().replace("woken", "danced");
     assert!(matches!(Event::decode(&unknown), Err(DecodeError::Malformed(_))));
-    for broken in ["", "{}", "null", "{\"v\":1}", "{\"v\":-1}"] {
+    for broken in ["", "{}", "null", "[]", "{\"v\":-1}", "{\"v\":2,\"at_us\":1}"] {
         assert!(matches!(Event::decode(broken), Err(DecodeError::Malformed(_))), "{broken}");
     }
+}
+
+#[test]
+fn an_event_of_version_1_is_read() {
+    let stored = r#"{"v":1,"run":"00000000-0000-0000-0000-000000000123","seq":3,"at":"2027-01-15T08:00:00.000000Z","actor":"kaizen","kind":"phase_completed","body":{"phase":"deploy","attempt":1,"spent_ms":0,"output":{"inline":{"a":1}},"facts":"plain"}}"#;
+    let read = Event::decode(stored).unwrap();
+    let (output, run) = (inline(&json!({ "a": 1 })), Some(Uuid::from_u128(0x0123)));
+    let (phase, facts) = (Phase::Deploy, Facts::Plain);
+    let fact = Fact::PhaseCompleted { phase, attempt: 1, spent_ms: 0, output, facts };
+    assert_eq!(read, Event { run, at: START, actor: "kaizen".to_owned(), fact });
+    assert_eq!(
+        read.encode().unwrap(),
+        r#"{"v":2,"run":"00000000-0000-0000-0000-000000000123","at_us":1800000000000000,"kind":"phase_completed","body":{"phase":"deploy","output":{"inline":{"a":1}}}}"#
+    );
 }

@@ -1,11 +1,13 @@
 //! Runs for tests, told fact by fact.
 
 use super::super::{
-    event::{Created, Event, Fact, Facts, Failure, Generated, How, Judged, Payload, VERSION},
+    event::{Created, Event, Fact, Facts, Failure, Generated, How, Judged, Payload},
     *,
 };
-use crate::{digest::Digest, error::Class};
+use crate::{digest::Digest, error::Class, json::Json};
+use serde::Serialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use uuid::Uuid;
 
 pub const TARGET: &str = "app.db#main";
@@ -67,6 +69,11 @@ pub fn decision(who: &str) -> Decision {
     }
 }
 
+/// A payload that stands in the event itself.
+pub fn inline(value: &impl Serialize) -> Payload {
+    Payload::Inline(Json::of(value).unwrap())
+}
+
 pub fn gate(at: Timestamp) -> Gate {
     Gate {
         binding: generated().binding,
@@ -79,14 +86,14 @@ pub fn gate(at: Timestamp) -> Gate {
 pub fn facts_of(phase: Phase) -> Facts {
     match phase {
         Phase::Analyze | Phase::Design | Phase::Deploy | Phase::RecordProvenance => Facts::Plain,
-        Phase::Generate => Facts::Generated(Box::new(generated())),
+        Phase::Generate => Facts::Generated(Arc::new(generated())),
         Phase::Evaluate => Facts::Judged(Judged { keep: true, reasons: Vec::new() }),
         Phase::UpdateWeights => Facts::Learned(Vec::new()),
     }
 }
 
 pub fn completed_with(phase: Phase, attempt: u32, facts: Facts) -> Fact {
-    let output = Payload::Inline(json!({ "of": phase }));
+    let output = inline(&json!({ "of": phase }));
     Fact::PhaseCompleted { phase, attempt, spent_ms: 5, output, facts }
 }
 
@@ -117,8 +124,8 @@ pub struct Story(pub Run);
 impl Story {
     pub fn of(created: Created) -> Story {
         let (run, actor) = (Uuid::from_u128(7), "ada".to_owned());
-        let fact = Fact::RunCreated(Box::new(created));
-        let event = Event { v: VERSION, run, seq: 1, at: START, actor, fact };
+        let fact = Fact::RunCreated(Arc::new(created));
+        let event = Event { run: Some(run), at: START, actor, fact };
         Story(apply(None, &event, Digest::of(&[b"1"])).unwrap())
     }
 
@@ -127,9 +134,9 @@ impl Story {
     }
 
     pub fn try_at(&self, fact: Fact, at: Timestamp) -> Result<Run, IllegalEvent> {
-        let (run, seq, actor) = (self.0.id, self.0.seq + 1, "grace".to_owned());
+        let actor = "grace".to_owned();
         let hash = Digest::of(&[&self.0.head.0, fact.kind().as_bytes()]);
-        apply(Some(self.0.clone()), &Event { v: VERSION, run, seq, at, actor, fact }, hash)
+        apply(Some(self.0.clone()), &Event { run: None, at, actor, fact }, hash)
     }
 
     pub fn then(self, fact: Fact) -> Story {
@@ -156,7 +163,7 @@ impl Story {
 
     /// Asked, from before the gate.
     pub fn asked(self) -> Story {
-        let gate = gate(self.now());
+        let gate = Arc::new(gate(self.now()));
         self.then(Fact::ApprovalRequested { gate })
     }
 

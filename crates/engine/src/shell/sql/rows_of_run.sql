@@ -1,2 +1,9 @@
-SELECT seq, run, run_seq, event, event_hash, journal_hash FROM events
-WHERE run = ?3 AND run_seq > 0 AND seq > ?1 ORDER BY run_seq LIMIT ?2
+WITH RECURSIVE walk (seq) AS (
+    SELECT last FROM runs WHERE id = ?3
+    UNION ALL
+    -- Strictly backwards: a row that was made to point elsewhere cannot lead in circles.
+    SELECT e.prev FROM walk INNER JOIN events AS e ON e.seq = walk.seq WHERE e.prev < e.seq
+)
+SELECT e.seq, e.run, e.run_seq, e.prev, e.event, e.event_hash, e.journal_hash
+FROM walk INNER JOIN events AS e ON e.seq = walk.seq
+WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2

@@ -1,3 +1,1 @@
-UPDATE runs
-SET status = ?2, outcome = ?3, updated_at = ?4, finished_at = ?5, due_at = ?6, seq = ?7, head = ?8, owner = ?9
-WHERE id = ?1
+UPDATE runs SET status = ?2, outcome = ?3, finished_at = ?4, due_at = ?5, owner = ?6 WHERE id = ?1

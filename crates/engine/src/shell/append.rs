@@ -1,0 +1,167 @@
+//! Appending to the journal: both chains, the projections that follow from events, and reading a
+//! run back.
+
+use super::{
+    connection::explain,
+    error::Error,
+    head::{Held, Shown},
+    reader,
+    transition::{Tx, signed},
+};
+use crate::{
+    digest::Digest,
+    journal::{Event, Fact, Facts, Live, Outcome, Phase, Run, Status, Timestamp, apply, chain},
+};
+use rusqlite::{OptionalExtension, params};
+use std::sync::Arc;
+
+impl Held {
+    /// What the run's row shows of it under this owner.
+    pub(super) fn shows(&self, owner: Option<Arc<str>>) -> Shown {
+        let run = &self.run;
+        let due_at = match &run.status {
+            Status::Live(Live::WaitingApproval { gate, .. }) => Some(gate.expires_at),
+            Status::Sleeping { until, .. } => Some(*until),
+            Status::Live(Live::Queued { .. } | Live::Running { .. } | Live::RollingBack { .. })
+            | Status::Paused { .. }
+            | Status::NeedsOperator { .. }
+            | Status::Finished { .. } => None,
+        };
+        Shown {
+            status: run.status.word(),
+            outcome: run.outcome.map(Outcome::word),
+            finished_at: run.finished_at,
+            due_at,
+            owner,
+        }
+    }
+}
+
+impl Tx<'_> {
+    /// A run with its lease, as both are in this transaction.
+    pub(super) fn held(&mut self, number: i64) -> Result<Held, Error> {
+        if let Some(held) = self.known.runs.get(&number) {
+            return Ok(held.clone());
+        }
+        let row = self
+            .db
+            .prepare_cached("SELECT owner, epoch, last FROM runs WHERE id = ?1")?
+            .query_row([number], |row| {
+                Ok((row.get::<_, Option<Arc<str>>>(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()?;
+        let (owner, epoch, last): (_, i64, Option<i64>) =
+            row.ok_or_else(|| Error::NoSuchRun(format!("r{number}")))?;
+        let run = Arc::new(reader::fold(self.db, number)?);
+        let (epoch, last) = (epoch.unsigned_abs(), last.map(i64::unsigned_abs));
+        Ok(Held { run, last, owner, epoch, shown: None })
+    }
+
+    /// Appends facts in order, advancing both chains.
+    pub(super) fn append(
+        &mut self,
+        held: &mut Held,
+        actor: &str,
+        facts: Vec<Fact>,
+    ) -> Result<(), Error> {
+        if facts.is_empty() {
+            return Ok(());
+        }
+        self.wrote = true;
+        let number = held.run.created.number;
+        let mut run = Run::clone(&held.run);
+        for fact in facts {
+            let target = run.target_epoch;
+            let event = Event { run: None, at: self.now, actor: actor.to_owned(), fact };
+            let (folded, last) =
+                self.append_event(Some(run), number, held.last, held.epoch, &event)?;
+            if target.is_some() && folded.target_epoch.is_none() {
+                let sql = "UPDATE target_leases SET run = NULL WHERE target = ?1 AND run = ?2";
+                self.db.prepare_cached(sql)?.execute(params![folded.created.target, number])?;
+            }
+            self.project(number, &folded, &event.fact, last)?;
+            held.last = Some(last);
+            run = folded;
+        }
+        held.run = Arc::new(run);
+        Ok(())
+    }
+
+    /// One event: folded, chained, stored. Returns the run with it, and its place in the journal.
+    pub(super) fn append_event(
+        &mut self,
+        run: Option<Run>,
+        number: i64,
+        prev: Option<u64>,
+        epoch: u64,
+        event: &Event,
+    ) -> Result<(Run, u64), Error> {
+        let previous = run.as_ref().map_or(Digest::ZERO, |run| run.head);
+        let stored = event.encode()?;
+        let hash = chain::event_hash(&previous, stored.as_bytes());
+        let folded = apply(run, event, hash)?;
+        let head = &mut self.known.head;
+        head.seq += 1;
+        head.hash = chain::journal_hash(&head.hash, &hash);
+        head.at = self.now;
+        self.db
+            .prepare_cached(include_str!("sql/insert_event.sql"))?
+            .execute(params![
+                signed(head.seq),
+                number,
+                signed(folded.seq),
+                prev.map(signed),
+                signed(epoch),
+                stored,
+                hash.0,
+                head.hash.0,
+            ])
+            .map_err(|e| explain(self.path, e))?;
+        Ok((folded, head.seq))
+    }
+
+    /// Tables that follow from single facts; `seq` is the event's place in the journal.
+    fn project(&self, number: i64, run: &Run, fact: &Fact, seq: u64) -> Result<(), Error> {
+        let Fact::PhaseCompleted { phase, facts, .. } = fact else { return Ok(()) };
+        if let Facts::Learned(models) = facts {
+            let at = self.now.to_string();
+            for model in models {
+                self.db.prepare_cached(include_str!("sql/insert_model.sql"))?.execute(params![
+                    model.name,
+                    model.digest.0,
+                    model.promoted,
+                    number,
+                    run.revision,
+                    at,
+                ])?;
+            }
+        }
+        if *phase == Phase::RecordProvenance {
+            let outcome = run.outcome.map_or("", Outcome::word);
+            self.db
+                .prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![number, run.revision, outcome, signed(seq)])?;
+        }
+        Ok(())
+    }
+
+    /// Writes the run's row where it no longer shows how the run stands.
+    pub(super) fn show(&mut self, held: &mut Held, owner: Option<Arc<str>>) -> Result<(), Error> {
+        let shows = held.shows(owner);
+        if held.shown.as_ref() == Some(&shows) {
+            return Ok(());
+        }
+        self.wrote = true;
+        let text = |at: Timestamp| at.to_string();
+        self.db.prepare_cached(include_str!("sql/update_run.sql"))?.execute(params![
+            held.run.created.number,
+            shows.status,
+            shows.outcome,
+            shows.finished_at.map(text),
+            shows.due_at.map(text),
+            shows.owner.as_deref(),
+        ])?;
+        held.shown = Some(shows);
+        Ok(())
+    }
+}
