@@ -3,12 +3,15 @@
 //! A misspelt pragma is silently ignored by SQLite, so each is read back; anything unexpected
 //! refuses to open.
 
-use super::{crash_point, error::Error};
+use super::{
+    crash_point,
+    error::Error,
+    turnstile::{self, Turnstile},
+};
 use rusqlite::{Connection, OpenFlags};
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 mod migrations {
@@ -21,23 +24,21 @@ pub const SCHEMA_VERSION: i64 = 2;
 /// `SQLITE_IOERR_SHMSIZE`.
 const SHM_SIZE: i32 = 4874;
 
-/// How long a statement waits for another process before it is `Busy`.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Opens the journal for writing, creating and migrating it where needed.
 ///
 /// # Errors
 /// Where it is no journal, of a newer version, cannot be written or not made durable.
-pub fn open_writer(path: &Path) -> Result<Connection, Error> {
+pub(super) fn open_writer(path: &Path) -> Result<(Connection, Turnstile), Error> {
     check_sqlite()?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder {
         fs::create_dir_all(folder).map_err(|e| Error::unwritable(path, &e))?;
     }
-    // SQLite's own waiting is not fair and fails at creation: one process at a time in here.
-    let _serialised = lock_file(path)?;
+    // SQLite's own waiting fails at creation: one process at a time in here.
+    let turnstile = Turnstile::beside(path)?;
+    let turn = turnstile.enter()?;
     let mut db = Connection::open(path).map_err(|e| explain(path, e))?;
-    db.busy_timeout(BUSY_TIMEOUT)?;
+    db.busy_handler(Some(turnstile::look_again))?;
     if db.is_readonly(rusqlite::MAIN_DB)? {
         let why = "the file or its folder is read-only".to_owned();
         return Err(Error::ReadOnly { path: path.to_owned(), why });
@@ -58,8 +59,9 @@ pub fn open_writer(path: &Path) -> Result<Connection, Error> {
     }
     crash_point::reach("journal.migrated");
     name(&db)?;
+    drop(turn);
     db.set_prepared_statement_cache_capacity(64);
-    Ok(db)
+    Ok((db, turnstile))
 }
 
 /// A journal gets its identity once, when it is made.
@@ -86,8 +88,8 @@ pub fn open_reader(path: &Path) -> Result<Connection, Error> {
         return Err(Error::Corrupt(format!("{}: {why}", path.display())));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags).map_err(|e| explain(path, e))?;
-    db.busy_timeout(BUSY_TIMEOUT)?;
+    let mut db = Connection::open_with_flags(path, flags).map_err(|e| explain(path, e))?;
+    db.busy_handler(Some(turnstile::look_again))?;
     check_ours(&db, path)?;
     let found = version(&db, path)?;
     if found < SCHEMA_VERSION && unborn(&db)? {
@@ -128,14 +130,6 @@ pub(super) fn explain(path: &Path, error: rusqlite::Error) -> Error {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy,
         _ => Error::Sqlite(error),
     }
-}
-
-fn lock_file(path: &Path) -> Result<File, Error> {
-    let lock = PathBuf::from(format!("{}.lock", path.display()));
-    let io = |e: std::io::Error| Error::unwritable(path, &e);
-    let file = File::create(&lock).map_err(io)?;
-    file.lock().map_err(io)?;
-    Ok(file)
 }
 
 fn check_sqlite() -> Result<(), Error> {

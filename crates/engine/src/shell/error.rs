@@ -32,6 +32,8 @@ pub enum Error {
     DiskFull(PathBuf),
     #[error("the journal is busy: another process has been writing for too long")]
     Busy,
+    #[error("the lock file beside the journal cannot be locked: {0}")]
+    Unlockable(#[source] std::io::Error),
     #[error("the journal is damaged: {0}")]
     Broken(#[from] Broken),
     #[error("the journal is damaged: {0}")]
@@ -107,6 +109,7 @@ impl Classified for Error {
             | Error::Ambiguous { .. }
             | Error::Fenced { .. }
             | Error::Io { .. }
+            | Error::Unlockable(_)
             | Error::Stopped(_)
             | Error::Migration(_) => Class::Operator,
             Error::Refused(Refusal::Illegal { .. }) => Class::Bug,
@@ -137,7 +140,7 @@ impl Classified for Error {
             Error::Ambiguous { .. } => "ambiguous_run",
             Error::NoArtifact(_) => "no_artifact",
             Error::Stopped(_) => "stopped",
-            Error::Io { .. } => "io",
+            Error::Io { .. } | Error::Unlockable(_) => "io",
             Error::Sqlite(_) => "sqlite",
             Error::Migration(_) => "migration",
             Error::Json(_) => "json",

@@ -14,6 +14,7 @@ pub mod reader;
 pub mod runner;
 pub mod store;
 mod transition;
+mod turnstile;
 pub mod verify;
 mod writer;
 

@@ -163,6 +163,16 @@ impl Reader {
         rows.map_err(|e| explain(&self.path, e))
     }
 
+    /// How many events the journal holds.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn events(&self) -> Result<u64, Error> {
+        let sql = "SELECT coalesce(max(seq), 0) FROM events";
+        let last: i64 = self.db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        Ok(last.unsigned_abs())
+    }
+
     /// When the journal's last event happened; `None` in an empty one.
     ///
     /// # Errors
@@ -256,25 +266,34 @@ impl Reader {
 
 /// Folds a run from its rows.
 pub(super) fn fold(db: &Connection, number: i64) -> Result<Run, Error> {
+    let mut had: i64 = 0;
     let rows = db
         .prepare_cached(include_str!("sql/rows_of_run.sql"))?
-        .query_map(params![0, -1, number], row)?
+        .query_map(params![0, -1, number], |found| {
+            had = found.get(7)?;
+            row(found)
+        })?
         .collect::<Result<Vec<Row>, _>>()?;
-    let run = replay(&rows)?;
-    // The walk begins at the run's last event. Where that is gone there is nothing to fold, and
-    // the run's row remembers how far it had come.
-    let sql = "SELECT seq FROM runs WHERE id = ?1";
-    let seq: Option<i64> =
-        db.prepare_cached(sql)?.query_row([number], |row| row.get(0)).optional()?;
-    match (seq, run) {
-        (None, _) => Err(Error::NoSuchRun(format!("r{number}"))),
-        (Some(seq), Some(run)) if seq.unsigned_abs() == run.seq => Ok(run),
-        (Some(seq), run) => Err(Error::Corrupt(format!(
-            "r{number} had {seq} events and the last of them is gone ({} can be read): the trail \
-             was cut off",
-            run.map_or(0, |run| run.seq)
-        ))),
+    match replay(&rows)? {
+        Some(run) if run.seq == had.unsigned_abs() => Ok(run),
+        Some(run) => Err(cut_off(number, had, run.seq)),
+        // The walk begins at the run's last event; where that is gone there is nothing to fold.
+        None => {
+            let sql = "SELECT seq FROM runs WHERE id = ?1";
+            let had = db.prepare_cached(sql)?.query_row([number], |row| row.get(0)).optional()?;
+            Err(had.map_or_else(
+                || Error::NoSuchRun(format!("r{number}")),
+                |had| cut_off(number, had, 0),
+            ))
+        }
     }
+}
+
+fn cut_off(number: i64, had: i64, have: u64) -> Error {
+    Error::Corrupt(format!(
+        "r{number} had {had} events and the last of them is gone ({have} can be read): the trail \
+         was cut off"
+    ))
 }
 
 fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {

@@ -8,6 +8,7 @@ use super::{
     error::Error,
     head::Known,
     transition::Tx,
+    turnstile::Turnstile,
 };
 use crate::journal::Timestamp;
 use rusqlite::Connection;
@@ -89,6 +90,7 @@ where
 pub(super) struct Writer {
     path: PathBuf,
     db: Connection,
+    turnstile: Turnstile,
     clock: Arc<dyn Clock>,
     known: Known,
 }
@@ -98,10 +100,10 @@ type Started = (Queue, thread::JoinHandle<()>);
 
 /// Opens the journal and starts its thread.
 pub(super) fn start(path: &Path, clock: Arc<dyn Clock>) -> Result<Started, Error> {
-    let db = connection::open_writer(path)?;
+    let (db, turnstile) = connection::open_writer(path)?;
     let mut known = Known::default();
     known.refresh(&db)?;
-    let writer = Writer { path: path.to_owned(), db, clock, known };
+    let writer = Writer { path: path.to_owned(), db, turnstile, clock, known };
     let (sender, queue) = channel();
     let thread = thread::Builder::new()
         .name("journal".to_owned())
@@ -141,7 +143,9 @@ impl Writer {
 
     /// One transaction for the whole batch, one savepoint for each of it.
     fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Error> {
+        let turn = self.turnstile.enter()?;
         self.execute("BEGIN IMMEDIATE")?;
+        drop(turn);
         let found = connection::version(&self.db, &self.path)?;
         if found != connection::SCHEMA_VERSION {
             let (path, known) = (self.path.clone(), connection::SCHEMA_VERSION);
