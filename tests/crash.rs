@@ -9,12 +9,20 @@
 
 mod common;
 use common::{HARMFUL, HELPFUL, Project, Ran, WORKFLOW, ran};
-use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
+use kaizen_engine::journal::{Effect, Phase};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    process::Command,
+    time::Duration,
+};
 use tempfile::TempDir;
 
 const START: &[&str] = &["start", WORKFLOW, "--apply", "--change", "change.toml"];
 const APPROVE: &[&str] = &["approve", "r1", "--reason", "tested", "--resume"];
 const REJECT: &[&str] = &["reject", "r1", "--reason", "not now"];
+/// Nobody decides: where `start` leads is where it stays.
+const WAIT: &[&str] = &["show", "r1"];
 
 /// How often one kill is tried where noise made the verdict another one.
 const TRIES: u32 = 4;
@@ -29,6 +37,7 @@ struct Scenario {
 const KEPT: Scenario = Scenario { change: HELPFUL, decision: APPROVE, outcome: "kept" };
 const ROLLED_BACK: Scenario =
     Scenario { change: HARMFUL, decision: APPROVE, outcome: "rolled_back" };
+const WAITING: Scenario = Scenario { change: HELPFUL, decision: WAIT, outcome: "waiting_approval" };
 const REJECTED: Scenario = Scenario { change: HELPFUL, decision: REJECT, outcome: "rejected" };
 
 /// Everything that must be the same however often a run was killed.
@@ -37,6 +46,8 @@ struct Picture {
     outcome: String,
     /// Phases named in the trailers of the commits with this run's id, newest first.
     commits: Vec<String>,
+    /// How many commits the remote has, and whether its last is ours.
+    pushed: (usize, bool),
     files: String,
     status: String,
     /// Schema and rows of the target.
@@ -68,6 +79,12 @@ impl Stage {
 
     fn try_set(scenario: &'static Scenario) -> Stage {
         let project = Project::quick();
+        // The remote is saved and put back with the project.
+        let remote = project.file("origin.git").display().to_string();
+        project.write(".git/info/exclude", "origin.git\n");
+        project.git(&["clone", "-q", "--bare", ".", &remote]);
+        project.git(&["remote", "add", "origin", &remote]);
+        project.edit_workflow("push = false", "push = true ");
         project.change("change.toml", scenario.change);
         let saved = TempDir::new().unwrap();
         let mut points = [Vec::new(), Vec::new()];
@@ -77,7 +94,8 @@ impl Stage {
             let mut command = project.command(command);
             let done = ran(&command.env("KAIZEN_CRASH_TRACE", &trace).output().unwrap());
             assert!(done.code >= 0, "{done:?}");
-            points[at] = numbered(&std::fs::read_to_string(&trace).unwrap());
+            // A command that only reads passes none.
+            points[at] = numbered(&std::fs::read_to_string(&trace).unwrap_or_default());
         }
         let undisturbed = picture(&project);
         Stage { project, saved, scenario, points, undisturbed }
@@ -122,6 +140,7 @@ impl Stage {
             "finished" => None,
             // Nothing but our own death held anything up.
             "sleeping" => panic!("it sleeps: {}", self.project.kaizen(&["why", "r1"]).stdout),
+            "waiting_approval" if self.scenario.decision == WAIT => None,
             "waiting_approval" => Some(self.scenario.decision),
             _ => Some(&["resume", "r1"]),
         }
@@ -187,6 +206,10 @@ fn picture(project: &Project) -> Picture {
                 .map(|name| format!("{folder}/{name}")),
         );
     }
+    let remote = project.file("origin.git").display().to_string();
+    let pushed = project.git(&["-C", &remote, "log", "--format=%H", "main"]);
+    let pushed: Vec<_> = pushed.lines().collect();
+    let last = project.git(&["rev-parse", "HEAD"]);
     let models = texts("SELECT name || ' ' || count(*) FROM models GROUP BY name");
     let model = |line: String| {
         let (name, versions) = line.rsplit_once(' ').unwrap();
@@ -195,6 +218,7 @@ fn picture(project: &Project) -> Picture {
     Picture {
         outcome: texts("SELECT coalesce(outcome, status) FROM runs").join(", "),
         commits: mine.map(str::to_owned).collect(),
+        pushed: (pushed.len(), pushed.first() == Some(&last.trim())),
         files: project.git(&["ls-tree", "-r", "HEAD"]),
         status: project.git(&["status", "--porcelain", "--", ":!change.toml"]),
         contents: project.contents(),
@@ -239,9 +263,10 @@ fn a_run_that_is_kept_survives_every_crash_point() {
     assert_eq!(stage.undisturbed.commits, ["deploy"]);
     assert_eq!(stage.undisturbed.markers, [("up".to_owned(), "up".to_owned())]);
     assert_eq!(stage.undisturbed.left, Vec::<String>::new());
+    assert!(stage.undisturbed.pushed.1, "the deployment was pushed");
     let killed = stage.kill_everywhere(0) + stage.kill_everywhere(1);
     println!("kept: {killed} kills");
-    assert!(killed > 50, "only {killed} points: where are the others?");
+    assert!(killed > 70, "only {killed} points: where are the others?");
 }
 
 #[test]
@@ -249,9 +274,38 @@ fn a_run_that_is_rolled_back_survives_every_crash_point() {
     let stage = Stage::set(&ROLLED_BACK);
     assert_eq!(stage.undisturbed.commits, ["evaluate", "deploy"]);
     assert_eq!(stage.undisturbed.markers.len(), 2);
+    every_effect_has_its_points(&stage.points[1]);
     let killed = stage.kill_everywhere(1);
     println!("rolled back: {killed} kills");
-    assert!(killed > 70, "only {killed} points: where are the others?");
+    assert!(killed > 100, "only {killed} points: where are the others?");
+}
+
+/// Each effect passes a point before it is announced, before it is done and after it; each phase
+/// one before its work and one before its checkpoint; each journal write one on both sides.
+fn every_effect_has_its_points(points: &[String]) {
+    let passed: BTreeSet<_> =
+        points.iter().filter_map(|point| Some(point.split_once('#')?.0)).collect();
+    let effects = Effect::ALL.iter().flat_map(|effect| {
+        ["before_announce", "announced", "before", "after"]
+            .map(|at| format!("effect.{effect}.{at}"))
+    });
+    // The phases up to the gate are passed by `start`.
+    let phases = Phase::ALL.iter().filter(|phase| **phase >= Phase::Deploy);
+    let phases =
+        phases.flat_map(|phase| ["before", "after"].map(|at| format!("phase.{phase}.{at}")));
+    let journal = ["before_commit", "after_commit"].map(|at| format!("journal.{at}"));
+    for point in effects.chain(phases).chain(journal) {
+        assert!(passed.contains(&*point), "{point} was not passed: {passed:?}");
+    }
+}
+
+#[test]
+fn a_run_that_waits_for_approval_survives_every_crash_point() {
+    let stage = Stage::set(&WAITING);
+    assert_eq!(stage.undisturbed.history, Vec::<String>::new());
+    let killed = stage.kill_everywhere(0);
+    println!("waiting: {killed} kills");
+    assert!(killed > 15, "only {killed} points: where are the others?");
 }
 
 #[test]
@@ -264,15 +318,15 @@ fn a_run_that_is_rejected_survives_every_crash_point() {
     assert!(killed >= 8, "only {killed} points: where are the others?");
 }
 
-/// A sample: every seventh point first, then one that comes a little later.
+/// Every third point first, then one that comes a little later.
 #[test]
 fn a_second_crash_while_carrying_on_changes_nothing() {
     let stage = Stage::set(&ROLLED_BACK);
     let points = &stage.points[1];
     let mut twice = 0;
-    for (nth, first) in points.iter().enumerate().step_by(7) {
+    for (nth, first) in points.iter().enumerate().step_by(3) {
         let own_name = |point: &&String| !point.starts_with("journal.");
-        let ahead = points.iter().skip(nth + 1 + nth % 5).find(own_name);
+        let ahead = points.iter().skip(nth + 1 + nth / 3 % 7).find(own_name);
         stage.back_to(1);
         assert!(stage.killed_at(stage.command(1), first), "{first} was not passed again");
         let (Some(command), Some(second)) = (stage.next(), ahead) else { continue };
@@ -280,7 +334,7 @@ fn a_second_crash_while_carrying_on_changes_nothing() {
         stage.carries_on(&format!("{first}, then {second}"));
     }
     println!("killed twice: {twice}");
-    assert!(twice >= 8, "only {twice} runs were killed twice");
+    assert!(twice >= 20, "only {twice} runs were killed twice");
 }
 
 /// SIGKILL whenever it comes, up to three times a run; the times are drawn from a fixed seed.

@@ -74,7 +74,7 @@ pub enum Command {
     Why(RunName),
     /// List runs that wait for a decision
     #[command(after_help = "Example:\n  kaizen pending")]
-    Pending,
+    Pending(Pending),
     /// Approve a run's change
     #[command(after_help = "Example:\n  kaizen approve r2 --reason 'evidence is clear' --resume")]
     Approve(Decide),
@@ -210,6 +210,13 @@ pub struct Runs {
     pub workflow: Option<String>,
     /// At most so many
     #[arg(long, default_value_t = 20, value_name = "N")]
+    pub limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct Pending {
+    /// At most so many, newest first; 0: all
+    #[arg(long, default_value_t = 50, value_name = "N")]
     pub limit: u32,
 }
 

@@ -58,7 +58,7 @@ async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Runs(args) => commands::runs::run(&args, dir, out),
         Command::Show(args) => commands::show::run(&args, dir, out),
         Command::Why(args) => commands::why::run(&args, dir, out),
-        Command::Pending => commands::pending::run(dir, out),
+        Command::Pending(args) => commands::pending::run(&args, dir, out),
         Command::Approve(args) => commands::decide::approve(&args, dir, out).await,
         Command::Reject(args) => commands::decide::reject(&args, dir, out).await,
         Command::Audit(args) => commands::audit::run(args, dir, out),

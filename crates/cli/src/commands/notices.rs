@@ -12,6 +12,12 @@ use kaizen_engine::{
 };
 use std::time::Duration;
 
+/// Most runs looked at: each of them is folded.
+const CANDIDATES: u32 = 64;
+
+/// Most notices at a time.
+const MOST: u32 = 8;
+
 const SOON: Duration = Duration::from_secs(24 * 3_600);
 
 /// Says on stderr what is overdue. Never fails: it is no part of the command.
@@ -25,14 +31,22 @@ pub fn overdue_but(place: &Place, this: Option<i64>, out: Out) {
         return;
     }
     let Ok(reader) = place.reader() else { return };
-    for number in reader.unfinished().unwrap_or_default() {
+    let soon = SystemClock.now().plus(SOON);
+    let numbers = reader.attention(soon, CANDIDATES).unwrap_or_default();
+    let mut said = 0;
+    for number in numbers {
         if this == Some(number) {
             continue;
+        }
+        if said == MOST {
+            anstream::eprintln!("{} and more: kaizen runs --limit 0", paint(WARN, "overdue:"));
+            break;
         }
         let Ok(run) = reader.run(number) else { continue };
         let driven = reader.driver(number).ok().flatten().is_some();
         if let (Some(text), false) = (notice(&run), driven) {
             anstream::eprintln!("{} {} {text}", paint(WARN, "overdue:"), run.name());
+            said += 1;
         }
     }
 }

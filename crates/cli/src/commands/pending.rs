@@ -2,6 +2,7 @@
 
 use super::{notices, runs};
 use crate::{
+    args::Pending,
     context::Place,
     failure::{Failure, exit},
     output::Out,
@@ -10,15 +11,22 @@ use crate::{
 use kaizen_engine::shell::reader::Filter;
 use std::path::Path;
 
-pub fn run(dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
+/// The status of those that are listed.
+const WAITING: &str = "waiting_approval";
+
+pub fn run(args: &Pending, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
     let place = Place::find(dir)?;
     notices::overdue(&place, out);
-    let status = Some("waiting_approval".to_owned());
-    let waiting = match place.reader() {
-        Ok(reader) => runs::list(&reader, &Filter { status, ..Filter::default() })?,
-        Err(failure) if failure.code == "no_journal" => Vec::new(),
+    let filter = Filter { status: Some(WAITING.to_owned()), workflow: None, limit: args.limit };
+    let (waiting, all) = match place.reader() {
+        Ok(reader) => (runs::list(&reader, &filter)?, reader.count(WAITING)?),
+        Err(failure) if failure.code == "no_journal" => (Vec::new(), 0),
         Err(failure) => return Err(failure),
     };
+    if all > waiting.len() as u64 && args.limit > 0 {
+        let shown = waiting.len();
+        anstream::eprintln!("{shown} of {all} that wait; all of them: kaizen pending --limit 0");
+    }
     let views: Vec<_> = waiting.iter().map(Full::view).collect();
     out.answer(&views, || {
         if waiting.is_empty() {

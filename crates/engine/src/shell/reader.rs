@@ -7,7 +7,7 @@ use super::{
 use crate::{
     digest::Digest,
     journal::{
-        Event, Fact, Payload, Run, Timestamp,
+        Event, Fact, Outcome, Payload, Run, Timestamp,
         replay::{Row, replay},
     },
     json::Json,
@@ -90,13 +90,20 @@ impl Reader {
         if name.len() < 4 || !name.chars().all(|c| c.is_ascii_hexdigit() || c == '-') {
             return Err(none());
         }
-        let sql =
-            "SELECT id FROM runs WHERE uuid LIKE ?1 || '%' OR uuid LIKE '%' || ?1 ORDER BY id";
-        let found = self
-            .db
-            .prepare_cached(sql)?
-            .query_map([name.to_lowercase()], |row| row.get(0))?
-            .collect::<Result<Vec<i64>, _>>()?;
+        // A beginning first: an index leads there. `g` comes after every digit of a UUID.
+        let begins =
+            "SELECT id FROM runs WHERE uuid >= ?1 AND uuid < ?1 || 'g' ORDER BY id LIMIT 9";
+        let ends = "SELECT id FROM runs WHERE uuid LIKE '%' || ?1 ORDER BY id LIMIT 9";
+        let mut found = Vec::new();
+        for sql in [begins, ends] {
+            if found.is_empty() {
+                found = self
+                    .db
+                    .prepare_cached(sql)?
+                    .query_map([name.to_lowercase()], |row| row.get(0))?
+                    .collect::<Result<Vec<i64>, _>>()?;
+            }
+        }
         match found.as_slice() {
             [] => Err(none()),
             [one] => Ok(*one),
@@ -123,12 +130,43 @@ impl Reader {
     /// Where the journal cannot be read.
     pub fn list(&self, filter: &Filter) -> Result<Vec<i64>, Error> {
         let limit = if filter.limit == 0 { -1 } else { i64::from(filter.limit) };
+        // Each leads to the index that serves it.
+        let unfinished = filter.status.as_deref().is_some_and(is_unfinished);
+        let sql = match (unfinished, &filter.workflow) {
+            (true, _) => include_str!("sql/list_unfinished.sql"),
+            (false, Some(_)) => include_str!("sql/list_workflow.sql"),
+            (false, None) => include_str!("sql/list_runs.sql"),
+        };
         let numbers = self
             .db
-            .prepare_cached(include_str!("sql/list_runs.sql"))?
+            .prepare_cached(sql)?
             .query_map(params![filter.status, filter.workflow, limit], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         Ok(numbers)
+    }
+
+    /// How many runs stand at this status, which is not `finished`.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn count(&self, status: &str) -> Result<u64, Error> {
+        let sql = "SELECT count(*) FROM runs WHERE status <> 'finished' AND status = ?1";
+        let count: i64 = self.db.prepare_cached(sql)?.query_row([status], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Runs that may need somebody's attention, oldest first, at most `limit`: under way, or with
+    /// something due before `soon`.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn attention(&self, soon: Timestamp, limit: u32) -> Result<Vec<i64>, Error> {
+        let rows = self
+            .db
+            .prepare_cached(include_str!("sql/overdue.sql"))?
+            .query_map(params![soon.to_string(), limit], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        Ok(rows)
     }
 
     /// Runs that have not ended, oldest first.
@@ -262,6 +300,11 @@ impl Reader {
         };
         rows.into_iter().map(read).collect()
     }
+}
+
+/// Whether this is the word of a status (and not of an outcome) other than `finished`.
+fn is_unfinished(word: &str) -> bool {
+    word != "finished" && Outcome::ALL.iter().all(|outcome| outcome.word() != word)
 }
 
 /// Folds a run from its rows.

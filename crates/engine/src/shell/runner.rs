@@ -212,7 +212,9 @@ impl Engine {
     ) -> Result<Advance, Error> {
         let cx = self.context(run, lease);
         let began = Instant::now();
+        crash_point::reach(&format!("phase.{phase}.before"));
         let outcome = self.pipeline.run(phase, &cx).await;
+        crash_point::reach(&format!("phase.{phase}.after"));
         let spent_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (mut artifacts, notes) = cx.take_kept();
         let mut commands = Vec::new();

@@ -1,3 +1,3 @@
 SELECT id FROM runs
-WHERE (?1 IS NULL OR status = ?1 OR outcome = ?1) AND (?2 IS NULL OR workflow = ?2)
+WHERE (?1 IS NULL OR status = ?1 OR outcome = ?1) AND ?2 IS NULL
 ORDER BY id DESC LIMIT ?3

@@ -1,0 +1,6 @@
+SELECT id FROM runs
+WHERE status <> 'finished' AND (
+    status IN ('queued', 'running', 'rolling_back', 'needs_operator')
+    OR (status IN ('waiting_approval', 'sleeping') AND due_at < ?1)
+)
+ORDER BY id LIMIT ?2
