@@ -243,3 +243,23 @@ fn what_people_read_of_a_run_that_was_rolled_back() {
     insta::assert_snapshot!("show", shown(&project, &["show", "r1", "--diff"], 0));
     insta::assert_snapshot!("why", shown(&project, &["why", "r1"], 0));
 }
+
+#[test]
+fn the_log_has_a_span_for_runs_phases_effects_and_commits_as_json_too() {
+    let project = Project::quick();
+    project.waiting(HELPFUL);
+    project.kaizen(&["approve", "r1", "--reason", "clear"]).exits(0);
+    let ran = project.kaizen(&["resume", "r1", "-vv", "--log-format", "json", "--json"]);
+    let lines: Vec<Value> =
+        ran.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let closed = |name: &str| lines.iter().find(|line| line["span"]["name"] == name);
+    for name in ["run", "phase", "announce", "effect", "commit"] {
+        let line = closed(name).unwrap_or_else(|| panic!("no span {name}: {}", ran.stderr));
+        assert!(line["fields"]["time.busy"].is_string(), "{line}");
+    }
+    let effect = closed("effect").unwrap();
+    assert_eq!(effect["span"]["effect"], "commit");
+    assert_eq!(effect["spans"][0]["run"], 1, "it says of which run: {effect}");
+    let quiet = project.kaizen(&["show", "r1", "--json"]);
+    assert_eq!(quiet.stderr, "", "nothing is logged unless asked for");
+}

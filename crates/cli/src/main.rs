@@ -9,10 +9,11 @@ mod output;
 mod render;
 mod view;
 
-use args::{Cli, Command};
+use args::{Cli, Command, LogFormat};
 use clap::Parser;
 use failure::Failure;
 use std::process::ExitCode;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 /// Events are made by one thread and written by another, which the C library's allocator dislikes.
 #[global_allocator]
@@ -23,10 +24,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let level = ["warn", "info", "debug", "trace"][usize::from(cli.verbose.min(3))];
-    let filter = tracing_subscriber::EnvFilter::try_from_env("KAIZEN_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    log(&cli);
     let json = cli.json;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -40,6 +38,22 @@ fn main() -> ExitCode {
             output::failure(&failure, json);
             ExitCode::from(failure.exit)
         }
+    }
+}
+
+/// Logs go to stderr: what `KAIZEN_LOG` asks for, else as much as there are `-v`.
+fn log(cli: &Cli) {
+    let level = ["warn", "info", "debug", "trace"][usize::from(cli.verbose.min(3))];
+    let filter = tracing_subscriber::EnvFilter::try_from_env("KAIZEN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    // A span that closes says how long it took.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_span_events(FmtSpan::CLOSE)
+        .with_writer(std::io::stderr);
+    match cli.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
     }
 }
 

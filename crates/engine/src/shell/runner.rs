@@ -24,6 +24,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tracing::{Instrument, info_span};
 use uuid::Uuid;
 
 /// How often a run that waits for its target looks again.
@@ -77,7 +78,8 @@ impl Engine {
     ) -> Result<Stop, Error> {
         let run = self.create(created, actor, artifacts).await?;
         let lease = Lease { number: run.created.number, epoch: 1 };
-        self.drive(run, &lease).await
+        let span = span_of(&run);
+        self.drive(run, &lease).instrument(span).await
     }
 
     /// Takes a run's lease and drives it until it waits or ends.
@@ -88,7 +90,8 @@ impl Engine {
         let (me, actor) = (self.store.me().to_owned(), actor.to_owned());
         let (run, epoch) = self.store.write(move |tx| tx.claim(number, &me, &actor)).await?;
         self.observer.moved(&run);
-        self.drive(run, &Lease { number, epoch }).await
+        let span = span_of(&run);
+        self.drive(run, &Lease { number, epoch }).instrument(span).await
     }
 
     /// An operator's command: applied at once, or left for the living driver.
@@ -163,7 +166,10 @@ impl Engine {
 
     async fn advance(&self, run: &Arc<Run>, lease: &Lease, due: &Due) -> Result<Advance, Error> {
         match due {
-            Due::RunPhase { phase, attempt } => self.run_phase(run, lease, *phase, *attempt).await,
+            Due::RunPhase { phase, attempt } => {
+                let span = info_span!("phase", %phase, attempt);
+                self.run_phase(run, lease, *phase, *attempt).instrument(span).await
+            }
             Due::StopForBudget { phase, attempt } => {
                 let failure = Failure {
                     code: "budget_spent".to_owned(),
@@ -180,9 +186,18 @@ impl Engine {
             }
             Due::AskApproval => self.commit(lease, vec![Command::AskApproval], Vec::new()).await,
             Due::AcquireTarget => self.acquire_target(run, lease).await,
-            Due::Announce(effect) => self.announce(run, lease, *effect).await,
-            Due::Settle(effect) => self.settle(run, lease, *effect, true).await,
-            Due::Probe(effect) => self.settle(run, lease, *effect, false).await,
+            Due::Announce(effect) => {
+                let span = info_span!("announce", %effect);
+                self.announce(run, lease, *effect).instrument(span).await
+            }
+            Due::Settle(effect) => {
+                let span = info_span!("effect", %effect);
+                self.settle(run, lease, *effect, true).instrument(span).await
+            }
+            Due::Probe(effect) => {
+                let span = info_span!("probe", %effect);
+                self.settle(run, lease, *effect, false).instrument(span).await
+            }
             Due::VerifyRollback => {
                 let cx = self.context(run, lease);
                 let command = match self.effects.verify_rollback(&cx).await {
@@ -390,6 +405,10 @@ impl Engine {
     pub fn reader(&self) -> Result<Reader, Error> {
         Reader::open(&self.journal)
     }
+}
+
+fn span_of(run: &Run) -> tracing::Span {
+    info_span!("run", run = run.created.number, id = %run.id, workflow = run.created.workflow)
 }
 
 enum Advance {

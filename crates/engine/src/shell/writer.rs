@@ -118,13 +118,16 @@ impl Writer {
         while let Ok(first) = queue.recv() {
             let mut batch = vec![first];
             batch.extend(queue.try_iter().take(BATCH - 1));
-            let committed = if stopped.is_none() { self.commit(&mut batch) } else { Ok(()) };
+            let span = tracing::debug_span!("commit", transitions = batch.len());
+            let committed =
+                if stopped.is_none() { span.in_scope(|| self.commit(&mut batch)) } else { Ok(()) };
             let Err(error) = committed else {
                 answer(batch, stopped.as_ref());
                 continue;
             };
             let _ = self.db.execute_batch("ROLLBACK");
             self.known.forget();
+            tracing::warn!(%error, transitions = batch.len(), "a commit failed");
             let why = Failed::Stopped(error.to_string());
             match error {
                 // Waiting for a lock is no damage: the next batch may go through.
