@@ -77,3 +77,8 @@ async fn opens_and_finishes(version: &str, least: usize) {
 async fn a_journal_of_version_1_opens_and_finishes() {
     opens_and_finishes("v1", 70).await;
 }
+
+#[tokio::test]
+async fn a_journal_of_version_2_opens_and_finishes() {
+    opens_and_finishes("v2", 70).await;
+}
