@@ -12,12 +12,12 @@
 #[path = "../benches/workload/mod.rs"]
 mod workload;
 
-use kaizen_engine::shell::{Engine, Reader, reader::Filter};
+use kaizen_engine::shell::Engine;
 use std::{
     collections::HashMap,
     fs::{self, File, OpenOptions},
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -95,8 +95,7 @@ async fn measure(options: &Options) {
     let events = Arc::new(Events(file));
     let engine =
         workload::engine(&options.dir, events.clone(), Duration::from_millis(options.step_ms));
-    let left = Arc::new(left_behind(&engine.reader().unwrap()));
-    checkpoint(&options.dir);
+    let left = Arc::new(left_behind(&options.dir));
     let before = database_bytes(&options.dir);
     let next = Arc::new(AtomicUsize::new(0));
     let took = Arc::new(Mutex::new(Vec::with_capacity(options.n)));
@@ -153,23 +152,23 @@ enum Left {
 }
 
 /// The runs that are there already, by their place in the workload.
-fn left_behind(reader: &Reader) -> HashMap<usize, Left> {
-    let unfinished = reader.unfinished().unwrap();
-    let finished = Filter { status: Some("finished".to_owned()), ..Filter::default() };
-    let finished = reader.list(&finished).unwrap();
-    let known = |number| workload::number(&reader.run(number).unwrap());
-    let mut left: HashMap<usize, Left> =
-        unfinished.into_iter().map(|number| (known(number), Left::Unfinished(number))).collect();
-    left.extend(finished.into_iter().map(|number| (known(number), Left::Finished)));
-    left
+fn left_behind(dir: &Path) -> HashMap<usize, Left> {
+    let db = rusqlite::Connection::open(dir.join("journal.db")).unwrap();
+    let mut runs = db.prepare("SELECT id, target, status = 'finished' FROM runs").unwrap();
+    let known = runs.query_map([], |row| {
+        let (number, target): (i64, String) = (row.get(0)?, row.get(1)?);
+        let left = if row.get(2)? { Left::Finished } else { Left::Unfinished(number) };
+        Ok((workload::place(&target), left))
+    });
+    known.unwrap().map(Result::unwrap).collect()
 }
 
-fn checkpoint(dir: &std::path::Path) {
+fn checkpoint(dir: &Path) {
     let db = rusqlite::Connection::open(dir.join("journal.db")).unwrap();
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
 }
 
-fn database_bytes(dir: &std::path::Path) -> u64 {
+fn database_bytes(dir: &Path) -> u64 {
     fs::metadata(dir.join("journal.db")).map_or(0, |file| file.len())
 }
 

@@ -201,7 +201,12 @@ pub fn created(wf: usize) -> (Created, Vec<u8>) {
 
 /// The place of a run in the workload.
 pub fn number(run: &Run) -> usize {
-    run.created.target.trim_start_matches('t').parse().expect("a target of this workload")
+    place(&run.created.target)
+}
+
+/// The place in the workload of the run that has this target.
+pub fn place(target: &str) -> usize {
+    target.trim_start_matches('t').parse().expect("a target of this workload")
 }
 
 /// An engine over the journal in `dir`.

@@ -174,10 +174,9 @@ impl Reader {
     /// # Errors
     /// Where the journal cannot be read.
     pub fn unfinished(&self) -> Result<Vec<i64>, Error> {
-        let sql = "SELECT id FROM runs WHERE status <> 'finished' ORDER BY id";
         let rows = self
             .db
-            .prepare_cached(sql)?
+            .prepare_cached(include_str!("sql/unfinished.sql"))?
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         Ok(rows)
@@ -349,4 +348,50 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         event_hash: Digest(row.get(5)?),
         journal_hash: Digest(row.get(6)?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::{Store, SystemClock};
+    use super::*;
+    use std::sync::Arc;
+
+    /// What a person waits for must not grow with the journal: nothing is read from end to end.
+    #[test]
+    fn what_people_ask_for_is_found_by_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        drop(Store::open(&path, Arc::new(SystemClock)).unwrap());
+        let reader = Reader::open(&path).unwrap();
+        for (name, sql, may) in [
+            ("a run", include_str!("sql/rows_of_run.sql"), &["SCAN walk"][..]),
+            ("rows", include_str!("sql/rows.sql"), &[]),
+            ("waiting", include_str!("sql/list_unfinished.sql"), &[]),
+            ("a workflow's", include_str!("sql/list_workflow.sql"), &[]),
+            // From the newest on, until there are enough.
+            ("the newest", include_str!("sql/list_runs.sql"), &["SCAN runs"]),
+            (
+                "overdue",
+                include_str!("sql/overdue.sql"),
+                &["SCAN runs USING INDEX runs_unfinished"],
+            ),
+            (
+                "unfinished",
+                include_str!("sql/unfinished.sql"),
+                &["SCAN runs USING COVERING INDEX runs_unfinished"],
+            ),
+            ("the end", include_str!("sql/end.sql"), &["SCAN e"]),
+        ] {
+            let mut plan = reader.db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let steps: Vec<String> =
+                plan.raw_query().mapped(|row| row.get(3)).collect::<Result<_, _>>().unwrap();
+            let scans: Vec<_> = steps.iter().filter(|step| step.starts_with("SCAN")).collect();
+            for scan in scans {
+                let known = *scan == "SCAN CONSTANT ROW" || may.contains(&&**scan);
+                assert!(known, "{name}: {steps:#?}");
+            }
+        }
+    }
 }

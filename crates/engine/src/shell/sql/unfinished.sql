@@ -1,0 +1,1 @@
+SELECT id FROM runs INDEXED BY runs_unfinished WHERE status <> 'finished' ORDER BY id
