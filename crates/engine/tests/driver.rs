@@ -136,6 +136,19 @@ async fn a_request_that_nobody_answers_expires_or_is_parked() {
 }
 
 #[tokio::test]
+async fn a_request_that_expired_ends_although_the_clock_has_gone_back() {
+    let (place, world) = (Place::new(), World::new());
+    let engine = world.engine(&place);
+    start(&engine, created(0)).await;
+    place.clock.advance(8 * 24 * HOUR);
+    start(&engine, created(0)).await;
+    place.clock.set(0);
+    let late = engine.operate(1, "grace", approve("grace", "b0")).await.unwrap_err();
+    assert_eq!(late.code(), "expired", "order is by sequence, not by the clock");
+    assert_eq!(outcome(&place, &resume(&engine).await), Outcome::Expired);
+}
+
+#[tokio::test]
 async fn a_cancel_after_the_deployment_undoes_it() {
     let (place, world) = (Place::new(), World::new().with(&[Trouble::Retry(Phase::Evaluate)]));
     let engine = world.engine(&place);

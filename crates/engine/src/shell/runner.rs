@@ -209,7 +209,8 @@ impl Engine {
                 };
                 self.commit(lease, vec![command], Vec::new()).await
             }
-            Due::Expire => self.commit(lease, vec![Command::Expire], Vec::new()).await,
+            // A transition ends it by itself where its own time says so too.
+            Due::Expire => self.commit(lease, Vec::new(), Vec::new()).await,
             Due::Wake => self.commit(lease, vec![Command::Wake], Vec::new()).await,
             Due::Sleep(until) => {
                 Ok(Advance::Wait(until.since(self.clock.now()).max(Duration::from_millis(1))))

@@ -130,12 +130,13 @@ impl<'a> Tx<'a> {
             self.decide_and_append(&mut held, actor, Command::Unpause)?;
         }
         self.consume_inbox(&mut held)?;
+        self.expire(&mut held)?;
         let epoch = held.epoch;
         Ok((self.settle(held, Some(me))?, epoch))
     }
 
-    /// A driver's transition: decide, append, consume the inbox, take the target where it is due
-    /// and free; the lease is given back where nothing is left to drive.
+    /// A driver's transition: decide, append, consume the inbox, end a request whose time is over,
+    /// take the target where it is due and free; the lease is given back where nothing is left to drive.
     ///
     /// # Errors
     /// [`Error::Fenced`] where another process has taken over, a refusal, or the store's trouble.
@@ -158,6 +159,7 @@ impl<'a> Tx<'a> {
             self.decide_and_append(&mut held, event::ENGINE, command)?;
         }
         self.consume_inbox(&mut held)?;
+        self.expire(&mut held)?;
         if due(&held.run, self.now) == Due::AcquireTarget {
             self.acquire_target(&mut held)?;
         }
@@ -224,6 +226,15 @@ impl<'a> Tx<'a> {
     /// Where there is none, or its events do not fold.
     pub fn load(&mut self, number: i64) -> Result<Arc<Run>, Error> {
         Ok(self.held(number)?.run)
+    }
+
+    /// Ends a request that nobody can answer any more, by the time that answers are judged by: a
+    /// driver's clock may be behind the journal, or have been set back since it looked.
+    fn expire(&mut self, held: &mut Held) -> Result<(), Error> {
+        if due(&held.run, self.now) == Due::Expire {
+            self.decide_and_append(held, event::ENGINE, Command::Expire)?;
+        }
+        Ok(())
     }
 
     /// The target's lease for this run, or its place in the queue for it.
