@@ -23,17 +23,21 @@ async fn after(sql: &str) -> Vec<String> {
     let place = journal().await;
     assert_eq!(place.verify(), Vec::<String>::new());
     let raw = place.raw();
-    let triggers: Vec<String> = raw
-        .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'")
+    let triggers: Vec<(String, String)> = raw
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
         .unwrap()
-        .query_map([], |row| row.get(0))
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
-    for trigger in triggers {
+    for (trigger, _) in &triggers {
         raw.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
     }
     raw.execute_batch(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
+    // Whoever does this leaves no traces that are easy to see.
+    for (_, sql) in &triggers {
+        raw.execute_batch(sql).unwrap();
+    }
     drop(raw);
     place.verify()
 }
@@ -122,6 +126,39 @@ async fn an_edited_projection_is_named() {
     assert_eq!(found, ["edited the row of r1"]);
     let found = after("UPDATE runs SET head = zeroblob(32) WHERE id = 2").await;
     assert_eq!(found, ["edited r2"]);
+}
+
+#[tokio::test]
+async fn every_column_of_a_run_that_its_events_decide_is_compared() {
+    for column in ["uuid", "workflow", "target", "created_at", "finished_at", "due_at"] {
+        let found = after(&format!("UPDATE runs SET {column} = 'x' WHERE id = 1")).await;
+        assert_eq!(found, ["edited the row of r1"], "{column}");
+    }
+    let found = after("UPDATE runs SET dry_run = 1 WHERE id = 2").await;
+    assert_eq!(found, ["edited the row of r2"]);
+}
+
+#[tokio::test]
+async fn an_edited_lease_of_a_target_is_named() {
+    for sql in [
+        "UPDATE target_leases SET run = 2",
+        "UPDATE target_leases SET run = NULL",
+        "UPDATE target_leases SET epoch = epoch + 1",
+        "DELETE FROM target_leases",
+    ] {
+        assert_eq!(after(sql).await, ["edited the lease of app.db#main"], "{sql}");
+    }
+    let found = after("INSERT INTO target_leases VALUES ('other.db#main', 2, 1)").await;
+    assert_eq!(found, ["extra the table target_leases"]);
+}
+
+#[tokio::test]
+async fn a_schema_that_was_edited_is_named() {
+    let place = journal().await;
+    place.raw().execute_batch("DROP TRIGGER events_are_never_deleted").unwrap();
+    assert_eq!(place.verify(), ["edited the schema of trigger events_are_never_deleted"]);
+    let found = after("CREATE TABLE stowaway (id INTEGER)").await;
+    assert_eq!(found, ["extra the schema of table stowaway"]);
 }
 
 #[tokio::test]

@@ -15,10 +15,9 @@ use crate::{
 use rusqlite::{OptionalExtension, params};
 use std::sync::Arc;
 
-impl Held {
-    /// What the run's row shows of it under this owner.
-    pub(super) fn shows(&self, owner: Option<Arc<str>>) -> Shown {
-        let run = &self.run;
+impl Shown {
+    /// What a run's row shows of it under this owner.
+    pub(super) fn of(run: &Run, owner: Option<Arc<str>>) -> Shown {
         let due_at = match &run.status {
             Status::Live(Live::WaitingApproval { gate, .. }) => Some(gate.expires_at),
             Status::Sleeping { until, .. } => Some(*until),
@@ -34,6 +33,13 @@ impl Held {
             due_at,
             owner,
         }
+    }
+}
+
+impl Held {
+    /// What the run's row shows of it under this owner.
+    pub(super) fn shows(&self, owner: Option<Arc<str>>) -> Shown {
+        Shown::of(&self.run, owner)
     }
 }
 

@@ -74,9 +74,34 @@ impl From<rusqlite::Error> for Error {
                 Error::Corrupt(error.to_string())
             }
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy,
+            _ if is_damage(&error) => Error::Corrupt(error.to_string()),
             _ => Error::Sqlite(error),
         }
     }
+}
+
+/// `SQLITE_IOERR_SHORT_READ`: the file ends before a page that it should have.
+const SHORT_READ: i32 = 522;
+
+/// The tables are STRICT: a value that is not of its column's type was never written as one. And
+/// the statements are all fixed: one that names what is not there meets another schema than its own.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::{Error, ErrorCode};
+    match error {
+        Error::InvalidColumnType(..)
+        | Error::FromSqlConversionFailure(..)
+        | Error::IntegralValueOutOfRange(..)
+        | Error::SqlInputError { .. }
+        | Error::Utf8Error(..) => true,
+        other => other.sqlite_error().is_some_and(|error| {
+            error.extended_code == SHORT_READ || error.code == ErrorCode::TooBig
+        }),
+    }
+}
+
+/// The disk, or what stands for one, did not do what SQLite asked of it.
+fn is_io(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure)
 }
 
 impl Error {
@@ -114,6 +139,7 @@ impl Classified for Error {
             | Error::Migration(_) => Class::Operator,
             Error::Refused(Refusal::Illegal { .. }) => Class::Bug,
             Error::Refused(_) => Class::Operator,
+            Error::Sqlite(error) if is_damage(error) || is_io(error) => Class::Operator,
             Error::Illegal(_) | Error::NoArtifact(_) | Error::Sqlite(_) | Error::Json(_) => {
                 Class::Bug
             }
@@ -141,6 +167,8 @@ impl Classified for Error {
             Error::NoArtifact(_) => "no_artifact",
             Error::Stopped(_) => "stopped",
             Error::Io { .. } | Error::Unlockable(_) => "io",
+            Error::Sqlite(error) if is_damage(error) => "damaged_journal",
+            Error::Sqlite(error) if is_io(error) => "io",
             Error::Sqlite(_) => "sqlite",
             Error::Migration(_) => "migration",
             Error::Json(_) => "json",
