@@ -2,21 +2,16 @@
 //! die, stall, or be overtaken: what it holds in its hands is lost or out of date then.
 
 use super::{
+    plant::Plant,
     schedule::{Breach, Sim},
     store::Fate,
     transition::Error,
-    world::Refused,
+    work::failure,
 };
 use kaizen_engine::{
-    digest::Digest,
     error::Class,
-    journal::{
-        Command, Due, Effect, EffectState, Facts, Payload, Phase, Run, due,
-        event::{Failure, Generated, How, Judged},
-    },
-    json::Json,
+    journal::{Command, Due, Effect, Phase, Run, due, event::Failure},
 };
-use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
 /// An owner of leases.
@@ -46,7 +41,10 @@ pub enum Next {
     Look,
     Phase(Phase, u32),
     Plan(Effect),
-    Probe { effect: Effect, perform: bool },
+    Probe {
+        effect: Effect,
+        perform: bool,
+    },
     Perform(Effect),
     /// Something failed after the effect was announced: what is there decides.
     ProbeAfter(Effect, Failure),
@@ -81,9 +79,7 @@ impl Sim {
             Next::Plan(effect) => Some(self.plan(&driving, effect)),
             Next::Probe { effect, perform } => Some(self.probe(&driving, effect, perform)),
             Next::Perform(effect) => Some(self.perform(&driving, effect)?),
-            Next::ProbeAfter(effect, failure) => {
-                Some(self.probe_after(&driving, effect, failure))
-            }
+            Next::ProbeAfter(effect, failure) => Some(self.probe_after(&driving, effect, failure)),
             Next::Verify => Some(self.verify()),
             Next::Commit(commands) => return self.commit(at, driving, commands),
             Next::AskTarget => return self.ask_target(at, driving),
@@ -110,13 +106,16 @@ impl Sim {
             Due::Announce(effect) => Some(Next::Plan(effect)),
             Due::Settle(effect) => {
                 let perform = true;
-                if self.plant == Some(super::plant::Plant::SkipsTheProbe) {
+                if self.plant == Some(Plant::SkipsTheProbe) {
                     return Some(Next::Perform(effect));
                 }
                 Some(Next::Probe { effect, perform })
             }
             Due::Probe(effect) => Some(Next::Probe { effect, perform: false }),
             Due::VerifyRollback => Some(Next::Verify),
+            Due::Expire if self.plant == Some(Plant::ExpiresByTheDriversClock) => {
+                commit(Command::Expire)
+            }
             Due::Expire => Some(Next::Commit(Vec::new())),
             Due::Wake => {
                 self.counts.add("wakings");
@@ -129,193 +128,7 @@ impl Sim {
         }
     }
 
-    fn phase(&mut self, run: &Run, phase: Phase, attempt: u32) -> Next {
-        let spent_ms = self.rng.below(40);
-        let fails = |class| {
-            let failure = failure("step", class);
-            Next::Commit(vec![Command::Fail {
-                phase,
-                attempt,
-                spent_ms,
-                failure,
-                retry_after_ms: 10_000,
-            }])
-        };
-        if self.rng.chance(self.faults.phase_retries) {
-            self.counts.add("phases that failed for now");
-            return fails(Class::Retry);
-        }
-        if self.rng.chance(self.faults.phase_fails) {
-            self.counts.add("phases that failed for good");
-            return fails(self.rng.pick(&[Class::Operator, Class::Bug]));
-        }
-        let facts = self.facts(run, phase);
-        let output = Payload::Inline(Json::of(&json!({ "of": phase })).unwrap());
-        let complete = Command::Complete { phase, attempt, spent_ms, output, facts };
-        let body = Payload::Inline(Json::of(&json!({ "n": 1 })).unwrap());
-        let note = Command::Note { topic: "seen".to_owned(), body };
-        Next::Commit(if self.rng.chance(100) { vec![note, complete] } else { vec![complete] })
-    }
-
-    fn facts(&mut self, run: &Run, phase: Phase) -> Facts {
-        match phase {
-            Phase::Analyze | Phase::Design if self.rng.chance(self.faults.no_change) => {
-                Facts::NoChange("nothing to gain".to_owned())
-            }
-            Phase::Analyze | Phase::Design | Phase::Deploy | Phase::RecordProvenance => {
-                Facts::Plain
-            }
-            Phase::Generate => self.generated(run),
-            Phase::Evaluate => {
-                let keep = !self.rng.chance(self.faults.worse);
-                Facts::Judged(Judged { keep, reasons: Vec::new() })
-            }
-            Phase::UpdateWeights => Facts::Learned(Vec::new()),
-        }
-    }
-
-    fn generated(&mut self, run: &Run) -> Facts {
-        let all = [Effect::Commit, Effect::Worktree, Effect::Push, Effect::Up];
-        let effects = match self.rng.below(4) {
-            0 => all.to_vec(),
-            1 => vec![Effect::Up],
-            2 => vec![Effect::Commit, Effect::Up],
-            _ => all.into_iter().filter(|_| self.rng.chance(700)).collect(),
-        };
-        let human = self.rng.chance(200);
-        Facts::Generated(Arc::new(Generated {
-            title: "an index".to_owned(),
-            kind: "index".to_owned(),
-            risk: "low".to_owned(),
-            digest: Digest::of(&[b"change"]),
-            effects,
-            needs_human: human.then(|| "it drops a column".to_owned()).into_iter().collect(),
-            preflight_improved: true,
-            probability: 0.95,
-            binding: self.world.binding(&run.created.target),
-        }))
-    }
-
-    fn plan(&mut self, driving: &Driving, effect: Effect) -> Next {
-        let (run, number) = (&driving.run, driving.number);
-        if self.rng.chance(self.faults.plan_fails) {
-            self.counts.add("plans that failed");
-            let class = self.rng.pick(&[Class::Retry, Class::Operator]);
-            return match class {
-                Class::Operator if !run.has_effects() && self.rng.chance(500) => {
-                    ask(None, "tracked_changes")
-                }
-                _ => self.effect_failed(driving, effect, class),
-            };
-        }
-        let target = &run.created.target;
-        let mut now = None;
-        if !run.has_effects() {
-            let read = self.world.read_binding(number, driving.epoch, target);
-            let skips = self.plant == Some(super::plant::Plant::SkipsTheBinding);
-            now = Some(if skips { run.gate.as_ref().unwrap().binding.clone() } else { read });
-        }
-        let plan = json!({ "base": self.world.base(target) });
-        Next::Commit(vec![Command::Announce { effect, plan, now }])
-    }
-
-    fn probe(&mut self, driving: &Driving, effect: Effect, perform: bool) -> Next {
-        match self.look_for(driving, effect) {
-            Found::Done => settled(effect, How::Adopted),
-            Found::NotDone if perform => Next::Perform(effect),
-            Found::NotDone => {
-                let failure = failure("not_done", Class::Operator);
-                Next::Commit(vec![Command::NotDone { effect, failure }])
-            }
-            Found::Unreachable => self.sleep("unreachable"),
-            Found::Unknown => ask(Some(effect), "unknown_effect"),
-        }
-    }
-
-    fn perform(&mut self, driving: &Driving, effect: Effect) -> Result<Next, Breach> {
-        let class = self.rng.pick(&[Class::Retry, Class::Operator]);
-        if self.rng.chance(self.faults.perform_fails) {
-            self.counts.add("effects that failed");
-            return Ok(self.effect_failed(driving, effect, class));
-        }
-        let Some(EffectState::Announced { plan, .. }) = driving.run.effects.get(&effect) else {
-            return Err(self.breach(format!("{effect} is performed without its announcement")));
-        };
-        let (base, target) = (plan["base"].as_u64().unwrap(), &driving.run.created.target);
-        match self.world.perform(driving.number, target, effect, driving.epoch, base) {
-            Ok(()) => {
-                self.counts.add("effects performed");
-                self.performed(driving.number, effect)?;
-            }
-            Err(Refused::StaleEpoch) => {
-                self.counts.add("effects refused for their epoch");
-                return Ok(self.effect_failed(driving, effect, Class::Operator));
-            }
-            Err(Refused::Moved) => {
-                self.counts.add("commits on a branch that had moved");
-                return Ok(self.effect_failed(driving, effect, Class::Operator));
-            }
-        }
-        if self.rng.chance(self.faults.lost_answer) {
-            self.counts.add("answers lost");
-            return Ok(self.effect_failed(driving, effect, class));
-        }
-        Ok(settled(effect, How::Performed))
-    }
-
-    /// An effect could not be planned or done.
-    fn effect_failed(&mut self, driving: &Driving, effect: Effect, class: Class) -> Next {
-        let announced =
-            matches!(driving.run.effects.get(&effect), Some(EffectState::Announced { .. }));
-        let failure = failure("effect", class);
-        if class == Class::Retry {
-            self.sleep("not now")
-        } else if effect.undone_by().is_none() {
-            ask(Some(effect), "undoing")
-        } else if announced {
-            Next::ProbeAfter(effect, failure)
-        } else {
-            Next::Commit(vec![Command::NotDone { effect, failure }])
-        }
-    }
-
-    fn probe_after(&mut self, driving: &Driving, effect: Effect, failure: Failure) -> Next {
-        match self.look_for(driving, effect) {
-            Found::Done => settled(effect, How::Adopted),
-            Found::NotDone => Next::Commit(vec![Command::NotDone { effect, failure }]),
-            Found::Unreachable => self.sleep("unreachable"),
-            Found::Unknown => ask(Some(effect), "unknown_effect"),
-        }
-    }
-
-    fn look_for(&mut self, driving: &Driving, effect: Effect) -> Found {
-        if self.rng.chance(self.faults.unreachable) {
-            self.counts.add("probes that reached nothing");
-            return Found::Unreachable;
-        }
-        let done = self.world.probe(driving.number, effect, driving.epoch);
-        if self.rng.chance(self.faults.unknown) {
-            self.counts.add("probes that could not tell");
-            return Found::Unknown;
-        }
-        if done {
-            self.counts.add("effects adopted");
-        }
-        if done { Found::Done } else { Found::NotDone }
-    }
-
-    fn verify(&mut self) -> Next {
-        if self.rng.chance(self.faults.plan_fails) {
-            self.counts.add("rollbacks that did not compare");
-            return match self.rng.pick(&[Class::Retry, Class::Operator]) {
-                Class::Retry => self.sleep("busy"),
-                Class::Operator | Class::Bug => ask(None, "schema_differs"),
-            };
-        }
-        Next::Commit(vec![Command::RolledBack { report: Value::Null }])
-    }
-
-    fn sleep(&mut self, why: &str) -> Next {
+    pub fn sleep(&mut self, why: &str) -> Next {
         self.counts.add("sleeps");
         let until = self.clock.plus(Duration::from_secs(30));
         Next::Commit(vec![Command::Sleep { until, why: why.to_owned() }])
@@ -349,7 +162,8 @@ impl Sim {
         let (number, epoch, before) = (driving.number, driving.epoch, driving.run.clone());
         let me = self.processes[at].id.clone();
         let fate = self.fate();
-        let said = self.write(Some(at), fate, |tx| tx.transition(number, epoch, &me, Vec::new()))?;
+        let said =
+            self.write(Some(at), fate, |tx| tx.transition(number, epoch, &me, Vec::new()))?;
         match said {
             Some(Ok(run)) => {
                 self.accepted(number, epoch, &me, &run)?;
@@ -424,7 +238,8 @@ impl Sim {
         }
     }
 
-    fn fate(&mut self) -> Fate {
+    /// What becomes of a transaction.
+    pub fn fate(&mut self) -> Fate {
         use super::frame::Tear;
         if self.rng.chance(self.faults.disk) {
             return Fate::Fails;
@@ -439,29 +254,4 @@ impl Sim {
             _ => Fate::DiesAfter,
         }
     }
-
-    /// What becomes of a person's own command.
-    pub fn fate_of_a_person(&mut self) -> Fate {
-        self.fate()
-    }
-}
-
-enum Found {
-    Done,
-    NotDone,
-    Unreachable,
-    Unknown,
-}
-
-fn failure(code: &str, class: Class) -> Failure {
-    Failure { code: code.to_owned(), message: format!("{code} happened"), class }
-}
-
-fn settled(effect: Effect, how: How) -> Next {
-    Next::Commit(vec![Command::Settled { effect, how, receipt: json!({ "did": effect }) }])
-}
-
-fn ask(effect: Option<Effect>, code: &str) -> Next {
-    let failure = failure(code, Class::Operator);
-    Next::Commit(vec![Command::AskOperator { effect, failure, look_at: Vec::new() }])
 }

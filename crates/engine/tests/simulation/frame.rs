@@ -82,8 +82,10 @@ pub fn decode(bytes: &[u8], at: usize, previous: &Digest) -> Result<Option<Frame
     if rest.is_empty() {
         return Ok(None);
     }
-    let length = rest.get(..LENGTH).and_then(|length| std::str::from_utf8(length).ok());
-    let length = length.and_then(|length| usize::from_str_radix(length, 16).ok());
+    let text = rest.get(..LENGTH).and_then(|text| std::str::from_utf8(text).ok());
+    let length = text.and_then(|text| usize::from_str_radix(text, 16).ok());
+    // Exactly as it is written: `A` for `a` is a garbled length too.
+    let length = length.filter(|length| text == Some(&*format!("{length:08x}")));
     let length = length.ok_or("its length cannot be read")?;
     let body = rest.get(LENGTH..LENGTH.saturating_add(length)).ok_or("it is cut")?;
     let seal = rest.get(LENGTH + length..LENGTH + length + SEAL).ok_or("its seal is cut")?;
@@ -128,7 +130,8 @@ pub fn tear(previous: &Digest, changes: &[Change], tear: Tear, rng: &mut Rng) ->
 
 /// One character of the text becomes another one.
 fn garble(text: &mut String, rng: &mut Rng) {
-    let ascii: Vec<usize> = text.char_indices().filter(|(_, c)| c.is_ascii()).map(|c| c.0).collect();
+    let ascii: Vec<usize> =
+        text.char_indices().filter(|(_, c)| c.is_ascii()).map(|c| c.0).collect();
     let at = rng.pick(&ascii);
     let new = if &text[at..=at] == "x" { "y" } else { "x" };
     text.replace_range(at..=at, new);

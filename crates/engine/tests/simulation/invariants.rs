@@ -1,17 +1,12 @@
 //! What must hold after every step, judged from the stored bytes and from the world alone: the
 //! auditor reads every frame itself and believes no driver.
 
-use super::{
-    frame::Change,
-    reading::Reading,
-    store::Store,
-    world::World,
-};
+use super::{frame::Change, reading::Reading, store::Store, world::World};
 use kaizen_engine::{
     digest::Digest,
     journal::{
-        Binding, Command, Decision, Due, Effect, EffectState, Event, Fact, Live, Method, Outcome, Run,
-        Status, due,
+        Binding, Command, Decision, Due, Effect, EffectState, Event, Fact, Live, Method, Outcome,
+        Run, Status, due,
     },
 };
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,6 +3,7 @@
 
 pub mod counts;
 pub mod driver;
+pub mod ending;
 pub mod faults;
 pub mod frame;
 pub mod invariants;
@@ -11,6 +12,8 @@ pub mod plant;
 pub mod reading;
 pub mod rng;
 pub mod schedule;
+pub mod starting;
 pub mod store;
 pub mod transition;
+pub mod work;
 pub mod world;

@@ -82,7 +82,8 @@ impl Sim {
     fn roll_back(&mut self, run: &Run, reason: String) -> Command {
         let depends = |other: &Run| {
             let kept = other.status == Status::Finished { outcome: Outcome::Kept };
-            kept && other.created.target == run.created.target && other.finished_at > run.finished_at
+            kept && other.created.target == run.created.target
+                && other.finished_at > run.finished_at
         };
         let later = self.store.tables.runs.values().filter(|other| depends(other));
         Command::Rollback { reason, later: later.map(|other| other.name()).collect() }
@@ -103,7 +104,7 @@ impl Sim {
         if at > 0 {
             self.counts.add("commands reordered");
         }
-        let fate = self.fate_of_a_person();
+        let fate = self.fate();
         self.receive(message, fate)
     }
 

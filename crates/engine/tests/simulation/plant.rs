@@ -22,6 +22,8 @@ pub enum Plant {
     DropsTheInbox,
     /// A transition's time is the clock's, though the journal is ahead of it.
     BelievesTheClock,
+    /// A request ends when the driver's clock says so, which need not be when the journal's does.
+    ExpiresByTheDriversClock,
     /// A driver that takes over cannot keep the one before it from its effect: the place of an
     /// effect refuses older epochs only once something was done there.
     ForgetsTheProbe,

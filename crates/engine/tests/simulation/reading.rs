@@ -89,7 +89,8 @@ impl Tables {
         lease.last = Some(stored.seq);
         self.head = Head { seq: stored.seq, hash: journal, at: event.at };
         let before = before.map(Arc::unwrap_or_clone);
-        let run = apply(before, &event, stored.event_hash).map_err(|illegal| illegal.to_string())?;
+        let run =
+            apply(before, &event, stored.event_hash).map_err(|illegal| illegal.to_string())?;
         self.runs.insert(number, Arc::new(run));
         Ok(())
     }

@@ -6,28 +6,18 @@ use super::{
     driver::{Next, Process},
     faults::Faults,
     invariants::Auditor,
-    people::{Message, PEOPLE},
+    people::Message,
     plant::Plant,
     rng::Rng,
     store::{Around, Fate, Store},
     transition::{Error, Tx},
     world::World,
 };
-use kaizen_engine::{
-    digest::Digest,
-    journal::{
-        ApprovalPolicy, Command, Created, Decision, Due, Effect, Live, Method, Run, Status,
-        Timestamp, due, event::How, gate::OnExpiry,
-    },
-};
+use kaizen_engine::journal::{Command, Due, Effect, Run, Timestamp, due, event::How};
 use std::sync::Arc;
-use uuid::Uuid;
 
 const START: Timestamp = Timestamp(1_800_000_000_000_000);
-const SECOND: i64 = 1_000_000;
-const HOUR: i64 = 3_600 * SECOND;
-/// More than any schedule needs to come to rest, so that one that never does is found.
-const PATIENCE: u32 = 6_000;
+pub const HOUR: i64 = 3_600_000_000;
 
 /// An invariant that did not hold.
 #[derive(Debug, Clone)]
@@ -53,7 +43,7 @@ pub struct Sim {
     /// What happened, where somebody wants to read it.
     pub trace: Option<Vec<String>>,
     /// How many runs are still to be started.
-    to_start: u64,
+    pub to_start: u64,
     targets: u64,
     names: u64,
     tokens: u64,
@@ -63,8 +53,7 @@ impl Sim {
     pub fn new(seed: u64, plant: Option<Plant>, traced: bool) -> Sim {
         let mut rng = Rng::new(seed);
         let faults = Faults::draw(&mut rng);
-        let (to_start, targets, processes) =
-            (2 + rng.below(3), 1 + rng.below(2), 2 + rng.below(2));
+        let (to_start, targets, processes) = (2 + rng.below(3), 1 + rng.below(2), 2 + rng.below(2));
         let processes = (1..=processes).map(|n| Process::new(format!("p{n}"))).collect::<Vec<_>>();
         Sim {
             seed,
@@ -225,7 +214,7 @@ impl Sim {
     }
 
     /// Runs for which something is due that needs no person.
-    fn claimable(&self) -> Vec<i64> {
+    pub fn claimable(&self) -> Vec<i64> {
         let waits = |run: &Run| match due(run, self.clock.max(run.updated_at)) {
             Due::Person | Due::End | Due::Sleep(_) => true,
             Due::RunPhase { .. }
@@ -249,165 +238,6 @@ impl Sim {
             self.processes.iter().any(|process| process.is_seen_alive() && process.id == *id)
         };
         owner.as_ref().is_some_and(lives)
-    }
-
-    fn start_a_run(&mut self) -> Result<(), Breach> {
-        let at = self.rng.index(self.processes.len());
-        let process = &self.processes[at];
-        if self.to_start == 0 || !process.alive || process.stalled > 0 || process.drives.is_some() {
-            return Ok(());
-        }
-        let number = i64::try_from(self.store.tables.runs.len()).unwrap() + 1;
-        let created = self.created(number);
-        let id = Uuid::from_u128(u128::from(self.rng.next()) << 64 | u128::from(self.rng.next()));
-        let me = self.processes[at].id.clone();
-        self.tell(|| format!("{at} starts r{number}: {created:?}"));
-        let said = self.write(Some(at), Fate::Good, |tx| tx.create(id, created, &me))?;
-        if let Some(Ok(run)) = said {
-            self.to_start -= 1;
-            self.counts.add("runs");
-            self.accepted(number, 1, &me, &run)?;
-            let next = Next::Look;
-            self.processes[at].drives = Some(super::driver::Driving { number, epoch: 1, run, next });
-        }
-        Ok(())
-    }
-
-    fn created(&mut self, number: i64) -> Created {
-        let some = |yes: bool, names: &[&str]| {
-            if yes { names.iter().map(|name| (*name).to_owned()).collect() } else { Vec::new() }
-        };
-        let approval = ApprovalPolicy {
-            quorum: 1 + u32::from(self.rng.chance(400)),
-            approvers: some(self.rng.chance(250), &["grace", "barbara"]),
-            separation_of_duties: self.rng.chance(250),
-            expires_after_ms: 1_000 * (60 + self.rng.below(86_400)),
-            on_expiry: self.rng.pick(&[OnExpiry::Reject, OnExpiry::Park]),
-            auto_kinds: some(self.rng.chance(150), &["index"]),
-            auto_min_probability: 0.9,
-        };
-        let given = Decision {
-            who: "ada".to_owned(),
-            reason: self.new_token(),
-            method: Method::Cli,
-            os_user: "ada".to_owned(),
-            host: "host".to_owned(),
-            digest: Digest::ZERO,
-        };
-        Created {
-            number,
-            workflow: "index-tuning".to_owned(),
-            workflow_path: "workflows/index-tuning.toml".to_owned(),
-            definition: Digest::of(&[b"definition"]),
-            policy: Digest::of(&[b"policy"]),
-            engine: 1,
-            kaizen: "0.1.0".to_owned(),
-            dry_run: self.rng.chance(100),
-            target: self.any_target(),
-            from_run: None,
-            change: None,
-            started_by: self.rng.pick(&PEOPLE).to_owned(),
-            approval,
-            pre_approved: self.rng.chance(150).then_some(given),
-            budget_ms: if self.rng.chance(150) { 60 } else { 300_000 },
-            max_attempts: 3,
-        }
-    }
-
-    /// From here on nothing goes wrong any more: what is on its way arrives, the dead are replaced.
-    fn calm_down(&mut self) -> Result<(), Breach> {
-        self.tell(|| "all is calm".to_owned());
-        self.faults = Faults::default();
-        if self.rng.chance(300) {
-            self.clock.0 -= i64::try_from(self.rng.below(48)).unwrap() * HOUR;
-        }
-        for message in std::mem::take(&mut self.mail) {
-            self.receive(message, Fate::Good)?;
-            self.check()?;
-        }
-        for at in 0..self.processes.len() {
-            self.restart(at);
-        }
-        Ok(())
-    }
-
-    /// Processes do what is due until nothing is, or until all that is waits for something.
-    fn come_to_rest(&mut self) -> Result<(), Breach> {
-        for _ in 0..PATIENCE {
-            self.step += 1;
-            self.counts.add("steps");
-            let busy = (0..self.processes.len()).find(|at| self.processes[*at].drives.is_some());
-            if let Some(at) = busy {
-                self.advance(at)?;
-            } else if let Some(number) =
-                self.claimable().into_iter().find(|number| !self.waits_for_target(*number))
-            {
-                self.claim(0, number)?;
-            } else if let Some(until) = self.next_waking() {
-                self.clock = self.clock.max(until);
-            } else {
-                return self.check();
-            }
-            self.check()?;
-        }
-        Err(self.breach(format!("nothing comes to rest: {}", self.standing())))
-    }
-
-    fn next_waking(&self) -> Option<Timestamp> {
-        let until = |run: &Arc<Run>| match run.status {
-            Status::Sleeping { until, .. } => Some(until),
-            Status::Live(_)
-            | Status::Paused { .. }
-            | Status::NeedsOperator { .. }
-            | Status::Finished { .. } => None,
-        };
-        self.store.tables.runs.values().filter_map(until).min()
-    }
-
-    /// Whether another run holds its target, and it says so where it can.
-    fn waits_for_target(&self, number: i64) -> bool {
-        let run = &self.store.tables.runs[&number];
-        if due(run, self.clock.max(run.updated_at)) != Due::AcquireTarget {
-            return false;
-        }
-        let holder = self.store.tables.targets.get(&run.created.target).and_then(|held| held.0);
-        let says = match &run.status {
-            Status::Live(Live::Queued { behind, .. }) => *behind == holder,
-            Status::Live(Live::RollingBack { .. }) => true,
-            Status::Live(Live::Running { .. } | Live::WaitingApproval { .. })
-            | Status::Sleeping { .. }
-            | Status::Paused { .. }
-            | Status::NeedsOperator { .. }
-            | Status::Finished { .. } => false,
-        };
-        says && holder.is_some_and(|holder| holder != number)
-    }
-
-    fn says_whom_it_waits_for(&mut self) -> Result<(), Breach> {
-        for (number, run) in &self.store.tables.runs {
-            let waits = match due(run, self.clock.max(run.updated_at)) {
-                Due::Person | Due::End => true,
-                _ => self.waits_for_target(*number),
-            };
-            if !waits {
-                return Err(self.breach(format!("r{number} waits for nobody: {}", self.standing())));
-            }
-        }
-        Ok(())
-    }
-
-    fn everything_ended(&mut self) -> Result<(), Breach> {
-        for run in self.store.tables.runs.values() {
-            let Status::Finished { outcome } = run.status else {
-                return Err(self.breach(format!("{} does not end: {}", run.name(), self.standing())));
-            };
-            self.counts.add(outcome.word());
-        }
-        self.audit.at_the_end().map_err(|what| self.breach(what))?;
-        self.counts.add_many("events", self.store.tables.head.seq);
-        self.counts.add_many("torn ends given away by the seal", self.store.dropped_by_seal);
-        self.counts.add_many("torn ends given away by the chain", self.store.dropped_by_chain);
-        Ok(())
     }
 
     /// One transaction. `None`: whoever asked did not live to hear.
@@ -438,7 +268,7 @@ impl Sim {
     }
 
     /// After every step: the journal, the world and what people were told agree.
-    fn check(&mut self) -> Result<(), Breach> {
+    pub fn check(&mut self) -> Result<(), Breach> {
         self.audit.check(&self.store, &self.world).map_err(|what| self.breach(what))
     }
 
@@ -486,11 +316,11 @@ impl Sim {
         (process.alive, process.drives) = (false, None);
     }
 
-    fn any_target(&mut self) -> String {
+    pub fn any_target(&mut self) -> String {
         format!("t{}", self.rng.below(self.targets))
     }
 
-    fn standing(&self) -> String {
+    pub fn standing(&self) -> String {
         let runs = self.store.tables.runs.values();
         runs.map(|run| format!("{} {:?}; ", run.name(), run.status)).collect()
     }

@@ -67,7 +67,11 @@ impl World {
     pub fn changed_by_others(&mut self, target: &str, schema: bool) {
         let place = self.places.entry(target.to_owned()).or_default();
         // To and fro, so that a binding that was approved once comes back.
-        if schema { place.foreign = (place.foreign + 1) % 2 } else { place.base += 1 }
+        if schema {
+            place.foreign = (place.foreign + 1) % 2
+        } else {
+            place.base += 1
+        }
         self.changes += 1;
     }
 
