@@ -247,3 +247,27 @@ fn a_refusal_does_not_repeat_literals() {
     let refusal = undeclared("ATTACH 'secret.db' AS x", "").unwrap_err().to_string();
     assert!(!refusal.contains("secret.db"), "{refusal}");
 }
+
+/// On a stack of the size that phases run on: one that overflows ends the process, tests and all.
+#[test]
+fn a_chain_of_any_length_needs_a_human_and_no_stack() {
+    let run = || {
+        for link in ["1 + ", "'x' || ", "a IN (1, 2) AND "] {
+            let up = format!("UPDATE t SET a = {} 1", link.repeat(30_000));
+            let found = undeclared(&up, "UPDATE t SET a = 0").unwrap();
+            assert_eq!(found.kind, Kind::Unclassified, "{link}");
+            let hidden = up.replace("UPDATE t", "UPDATE sqlite_schema");
+            assert!(undeclared(&hidden, "").is_err(), "{link}");
+        }
+    };
+    std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap();
+}
+
+/// Half a minute and more where each semicolon looks back at all before it.
+#[test]
+fn a_trigger_that_never_ends_is_read_once() {
+    let began = std::time::Instant::now();
+    let up = format!("CREATE TRIGGER g AFTER INSERT ON t BEGIN {}", ";".repeat(300_000));
+    assert_eq!(super::split(&up).unwrap().len(), 1);
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+}

@@ -10,6 +10,7 @@ mod action;
 mod classify;
 #[cfg(test)]
 mod classify_tests;
+mod depth;
 mod error;
 mod forbidden;
 mod lexer;

@@ -7,6 +7,7 @@
 
 use super::{
     action::Action,
+    depth::is_too_deep,
     forbidden,
     lexer::{Token, tokens},
     split::Statement,
@@ -48,10 +49,14 @@ pub fn read(statement: &Statement) -> Result<Understood, String> {
     if let Some(why) = forbidden::reason(&tokens) {
         return Err(why);
     }
-    let parsed = Parser::parse_sql(&SQLiteDialect {}, &without_comments(&tokens));
-    let understood = match parsed.as_deref() {
-        Ok([parsed]) => understand(parsed)?,
-        Ok(_) | Err(_) => Understood::bare(Action::Unknown),
+    let understood = if is_too_deep(&tokens) {
+        Understood::bare(Action::Unknown)
+    } else {
+        let parsed = Parser::parse_sql(&SQLiteDialect {}, &without_comments(&tokens));
+        match parsed.as_deref() {
+            Ok([parsed]) => understand(parsed)?,
+            Ok(_) | Err(_) => Understood::bare(Action::Unknown),
+        }
     };
     if understood.action == Action::Unknown || !keywords_agree(understood.action, &tokens) {
         let reserved = tokens.iter().filter_map(Token::name).find_map(|n| forbidden::reserved(&n));

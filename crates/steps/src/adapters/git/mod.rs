@@ -25,6 +25,7 @@ mod worktree_state;
 
 pub use checks::Blocker;
 pub use commit::{CommitPlan, Files};
+pub use diff::unified_diff;
 pub use error::Error;
 pub use head::Head;
 pub use log::CommitInfo;

@@ -1,0 +1,3 @@
+SELECT ';'; SELECT ";" FROM t; SELECT `a` AS [x;y] FROM t -- ; 1
+; SELECT 1 /*/ ; SELECT 2; /*/; SELECT 'a\'; SELECT 1e5, .5, 0x1F, x'00ff'; SELECT ?1, :a, @b, $c; SELECT 3--2;
+CREATE VIRTUAL TABLE f USING fts5(a); FROBNICATE t; INSERT OR IGNORE INTO t VALUES ('é;ü', -1)
