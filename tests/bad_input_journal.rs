@@ -55,6 +55,43 @@ fn a_truncated_journal() {
 }
 
 #[test]
+fn the_intact_part_of_a_damaged_journal_is_got_back() {
+    let project = with_a_run();
+    let whole = project.kaizen(&["audit", "--json"]).exits(0).json();
+    let db = Connection::open(project.file(JOURNAL)).unwrap();
+    db.execute_batch(
+        "DROP TRIGGER events_are_never_changed;
+         UPDATE events SET event = replace(event, 'phase_completed', 'phase_failed') WHERE seq = 4;
+         PRAGMA wal_checkpoint(TRUNCATE);",
+    )
+    .unwrap();
+    drop(db);
+    let doctor = project.kaizen(&["doctor"]).exits(1).stdout;
+    assert!(doctor.contains("kaizen journal salvage --to intact.db"), "{doctor}");
+    let to = project.file("intact.db").display().to_string();
+    let damaged = std::fs::read(project.file(JOURNAL)).unwrap();
+    let got = project.kaizen(&["journal", "salvage", "--to", &to, "--json"]).exits(0).json();
+    assert_eq!(
+        (&got["events"], &got["runs"], &got["unfinished"]),
+        (&3.into(), &1.into(), &1.into())
+    );
+    assert!(got["stopped_at"].as_str().unwrap().starts_with("row 4 (r1 event 4)"), "{got}");
+    assert!(damaged == std::fs::read(project.file(JOURNAL)).unwrap(), "the old one was touched");
+    project.complains(&["journal", "salvage", "--to", &to], 2, "exists");
+
+    for ending in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(project.file(&format!("{JOURNAL}{ending}")));
+    }
+    std::fs::rename(project.file("intact.db"), project.file(JOURNAL)).unwrap();
+    assert_eq!(project.kaizen(&["audit", "verify", "--json"]).exits(0).json()["ok"], true);
+    let kept = project.kaizen(&["audit", "--json"]).exits(0).json();
+    let (kept, whole) = (kept.as_array().unwrap(), whole.as_array().unwrap());
+    assert_eq!(kept[..], whole[..3], "the same events, with the same hashes");
+    project.kaizen(&["resume", "r1"]).exits(0);
+    assert_eq!(project.show("r1")["outcome"], "dry_run", "and the run goes on to its end");
+}
+
+#[test]
 fn a_journal_whose_last_events_are_gone() {
     let project = with_a_run();
     let db = Connection::open(project.file(JOURNAL)).unwrap();

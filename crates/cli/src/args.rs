@@ -95,6 +95,9 @@ pub enum Command {
     #[command(after_help = "Examples:\n  kaizen audit r2\n  kaizen audit verify
   kaizen audit export --to trail && python3 trail/verify.py trail")]
     Audit(Audit),
+    /// Look after the journal itself
+    #[command(after_help = "Example:\n  kaizen journal salvage --to intact.db")]
+    Journal(Journal),
     /// Check what Kaizen needs here, and say how to mend what is wrong
     #[command(after_help = "Example:\n  kaizen doctor")]
     Doctor,
@@ -106,6 +109,23 @@ pub enum Command {
     /// Print the manual page
     #[command(after_help = "Example:\n  kaizen man | man -l -")]
     Man,
+}
+
+#[derive(Debug, Args)]
+pub struct Journal {
+    #[command(subcommand)]
+    pub what: JournalCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    /// Copy the intact part of a damaged journal into a new one; the old one is left as it is
+    #[command(after_help = "Example:\n  kaizen journal salvage --to intact.db")]
+    Salvage {
+        /// The new journal: a file that is not there yet
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

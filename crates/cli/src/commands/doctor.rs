@@ -83,8 +83,8 @@ fn journal(place: &Place, found: &mut Vec<Finding>) {
     let reader = match opened {
         Ok(reader) => reader,
         Err(failure) => {
-            let mend = "restore the journal from a backup, or move it away to begin a new one; \
-                        what is intact can be read with: kaizen audit";
+            let mend = "restore the journal from a backup, or get the intact part back with: \
+                        kaizen journal salvage --to intact.db";
             found.push(Finding { mend: Some(mend.to_owned()), ..wrong("journal", failure) });
             return;
         }
@@ -104,7 +104,11 @@ fn hashes(reader: &Reader) -> Finding {
                 name: "hash chain",
                 state: State::Wrong,
                 detail: format!("{} at {}: {}", first.kind, first.at, first.detail),
-                mend: Some("kaizen audit verify names every difference".to_owned()),
+                mend: Some(
+                    "kaizen audit verify names every difference; kaizen journal salvage --to \
+                     intact.db gets back what comes before the first"
+                        .to_owned(),
+                ),
             },
         },
     }

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod doctor;
 pub mod help;
 pub mod init;
+pub mod journal;
 pub mod operate;
 pub mod pending;
 pub mod resume;

@@ -81,11 +81,7 @@ impl Tx<'_> {
             let event = Event { run: None, at: self.now, actor: actor.to_owned(), fact };
             let (folded, last) =
                 self.append_event(Some(run), number, held.last, held.epoch, &event)?;
-            if target.is_some() && folded.target_epoch.is_none() {
-                let sql = "UPDATE target_leases SET run = NULL WHERE target = ?1 AND run = ?2";
-                self.db.prepare_cached(sql)?.execute(params![folded.created.target, number])?;
-            }
-            self.project(number, &folded, &event.fact, last)?;
+            self.follow(&folded, target.is_some(), &event.fact, last)?;
             held.last = Some(last);
             run = folded;
         }
@@ -106,9 +102,22 @@ impl Tx<'_> {
         let stored = event.encode()?;
         let hash = chain::event_hash(&previous, stored.as_bytes());
         let folded = apply(run, event, hash)?;
+        let seq = self.put_event(&folded, number, prev, epoch, &stored)?;
+        Ok((folded, seq))
+    }
+
+    /// The stored bytes of the event that `folded` ends with. Returns its place in the journal.
+    pub(super) fn put_event(
+        &mut self,
+        folded: &Run,
+        number: i64,
+        prev: Option<u64>,
+        epoch: u64,
+        stored: &str,
+    ) -> Result<u64, Error> {
         let head = &mut self.known.head;
         head.seq += 1;
-        head.hash = chain::journal_hash(&head.hash, &hash);
+        head.hash = chain::journal_hash(&head.hash, &folded.head);
         head.at = self.now;
         self.db
             .prepare_cached(include_str!("sql/insert_event.sql"))?
@@ -119,11 +128,28 @@ impl Tx<'_> {
                 prev.map(signed),
                 signed(epoch),
                 stored,
-                hash.0,
+                folded.head.0,
                 head.hash.0,
             ])
             .map_err(|e| explain(self.path, e))?;
-        Ok((folded, head.seq))
+        Ok(head.seq)
+    }
+
+    /// What follows from the event at `seq`, which made `folded` of a run that held its target (or
+    /// not) before.
+    pub(super) fn follow(
+        &self,
+        folded: &Run,
+        held_target: bool,
+        fact: &Fact,
+        seq: u64,
+    ) -> Result<(), Error> {
+        let number = folded.created.number;
+        if held_target && folded.target_epoch.is_none() {
+            let sql = "UPDATE target_leases SET run = NULL WHERE target = ?1 AND run = ?2";
+            self.db.prepare_cached(sql)?.execute(params![folded.created.target, number])?;
+        }
+        self.project(number, folded, fact, seq)
     }
 
     /// Tables that follow from single facts; `seq` is the event's place in the journal.

@@ -56,6 +56,8 @@ pub enum Error {
     NoArtifact(String),
     #[error("the store has stopped after an error: {0}")]
     Stopped(String),
+    #[error("{0} is there already, and nothing is overwritten")]
+    Exists(PathBuf),
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: std::io::Error },
     #[error("SQLite: {0}")]
@@ -133,6 +135,7 @@ impl Classified for Error {
             | Error::NoSuchRun(_)
             | Error::Ambiguous { .. }
             | Error::Fenced { .. }
+            | Error::Exists(_)
             | Error::Io { .. }
             | Error::Unlockable(_)
             | Error::Stopped(_)
@@ -166,6 +169,7 @@ impl Classified for Error {
             Error::Ambiguous { .. } => "ambiguous_run",
             Error::NoArtifact(_) => "no_artifact",
             Error::Stopped(_) => "stopped",
+            Error::Exists(_) => "exists",
             Error::Io { .. } | Error::Unlockable(_) => "io",
             Error::Sqlite(error) if is_damage(error) => "damaged_journal",
             Error::Sqlite(error) if is_io(error) => "io",

@@ -12,6 +12,7 @@ mod head;
 pub mod process;
 pub mod reader;
 pub mod runner;
+pub mod salvage;
 pub mod store;
 mod transition;
 mod turnstile;

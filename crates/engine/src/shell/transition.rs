@@ -85,15 +85,7 @@ impl<'a> Tx<'a> {
     ) -> Result<Arc<Run>, Error> {
         self.wrote = true;
         let number = created.number;
-        self.db.prepare_cached(include_str!("sql/insert_run.sql"))?.execute(params![
-            number,
-            id.to_string(),
-            created.workflow,
-            created.target,
-            created.dry_run,
-            self.now.to_string(),
-            owner,
-        ])?;
+        self.insert_run(id, &created, Some(owner))?;
         let fact = Fact::RunCreated(Arc::new(created));
         let event = Event { run: Some(id), at: self.now, actor: actor.to_owned(), fact };
         let (run, last) = self.append_event(None, number, None, 1, &event)?;
@@ -105,6 +97,25 @@ impl<'a> Tx<'a> {
         let run = held.run.clone();
         self.known.runs.insert(number, held);
         Ok(run)
+    }
+
+    /// The row that its first event needs.
+    pub(super) fn insert_run(
+        &self,
+        id: Uuid,
+        created: &Created,
+        owner: Option<&str>,
+    ) -> Result<(), Error> {
+        self.db.prepare_cached(include_str!("sql/insert_run.sql"))?.execute(params![
+            created.number,
+            id.to_string(),
+            created.workflow,
+            created.target,
+            created.dry_run,
+            self.now.to_string(),
+            owner,
+        ])?;
+        Ok(())
     }
 
     /// Takes the run's lease: the new epoch fences whoever had it before.
@@ -252,13 +263,19 @@ impl<'a> Tx<'a> {
             holder => {
                 self.wrote = true;
                 let next = holder.map_or(1, |(_, epoch)| epoch + 1);
-                self.db
-                    .prepare_cached(include_str!("sql/take_target.sql"))?
-                    .execute(params![target, number, next])?;
+                self.put_lease(&target, number, next)?;
                 Command::Hold { target, epoch: next.unsigned_abs() }
             }
         };
         self.decide_and_append(held, event::ENGINE, command)
+    }
+
+    /// The run has the target's lease under this epoch.
+    pub(super) fn put_lease(&self, target: &str, number: i64, epoch: i64) -> Result<(), Error> {
+        self.db
+            .prepare_cached(include_str!("sql/take_target.sql"))?
+            .execute(params![target, number, epoch])?;
+        Ok(())
     }
 
     fn take_lease(&mut self, held: &mut Held, owner: Option<Arc<str>>) -> Result<(), Error> {

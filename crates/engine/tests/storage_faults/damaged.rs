@@ -77,6 +77,19 @@ impl Case {
 
     /// Judges the journal with these bytes in the place of its own.
     fn with(&mut self, main: Option<&[u8]>, wal: Option<&[u8]>, what: &str) -> Seen {
+        let journal = self.write(main, wal);
+        let seen = self.original.judge(&journal, what);
+        let word = match seen {
+            Seen::Refused => "refused",
+            Seen::Named => "named",
+            Seen::Prefix(_) => "prefix",
+            Seen::Same => "same",
+        };
+        *self.seen.entry(word).or_default() += 1;
+        seen
+    }
+
+    fn write(&self, main: Option<&[u8]>, wal: Option<&[u8]>) -> PathBuf {
         let journal = self.journal();
         let beside = |ending: &str| journal.with_extension(ending);
         for file in [journal.clone(), beside("db-wal"), beside("db-shm")] {
@@ -87,15 +100,7 @@ impl Case {
         if !wal.is_empty() {
             fs::write(beside("db-wal"), wal).unwrap();
         }
-        let seen = self.original.judge(&journal, what);
-        let word = match seen {
-            Seen::Refused => "refused",
-            Seen::Named => "named",
-            Seen::Prefix(_) => "prefix",
-            Seen::Same => "same",
-        };
-        *self.seen.entry(word).or_default() += 1;
-        seen
+        journal
     }
 
     fn report(&self, what: &str) {
@@ -211,4 +216,37 @@ fn a_cut_log_that_was_copied_already_is_never_misread() {
         case.report(&format!("log {what}, Copied"));
         assert!(case.seen.contains_key("named"), "{:?}", case.seen);
     }
+}
+
+/// Of any damage the intact beginning comes back, and nothing else.
+#[test]
+fn what_is_salvaged_is_the_beginning_of_what_there_was() {
+    let case = Case::new(Left::Closed, RUNS);
+    let events = case.original.events();
+    let (mut whole, mut part, mut none, mut sum, mut seen) = (0, 0, 0, 0, 0);
+    for number in 0..cases(100) {
+        let mut bytes = case.files.main.clone();
+        let mut seeded = Seeded::new(20_000 + number);
+        let mut what = damage(&mut bytes, &mut seeded, 0, PAGE);
+        if number % 4 == 0 {
+            bytes.truncate((1 + seeded.place(bytes.len())).next_multiple_of(PAGE));
+            what += &format!(", and cut at {}", bytes.len());
+        }
+        let journal = case.write(Some(&bytes), None);
+        match case.original.salvaged(&journal, &format!("{number}: {what}")) {
+            Some((copied, _)) if copied == events => whole += 1,
+            Some((copied, of)) => {
+                part += 1;
+                sum += copied;
+                seen += of;
+            }
+            None => none += 1,
+        }
+    }
+    assert!(whole > 0 && part > 0, "{whole} whole, {part} in part, {none} not at all");
+    let share = sum * 100 / (part * events);
+    println!(
+        "salvaged: {whole} whole, {part} in part ({share} % of the events, {sum} of {seen} that \
+         could be read), {none} not at all"
+    );
 }

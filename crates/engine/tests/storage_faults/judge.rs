@@ -9,9 +9,9 @@ use kaizen_engine::{
         Event, Fact, Facts, Live, Outcome, Payload, Phase, Run, Status, Timestamp,
         replay::{Row, replay},
     },
-    shell::{Error, Reader, Store, reader::Filter, verify},
+    shell::{Error, Reader, Store, reader::Filter, salvage::salvage, verify},
 };
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 use uuid::Uuid;
 
 /// What was seen of a damaged journal.
@@ -85,6 +85,35 @@ impl Original {
         drop(reader);
         writes(journal, seen, what);
         seen
+    }
+
+    /// What is got back of it verifies and is a beginning of what there was; so many events, of so
+    /// many that could be read.
+    pub fn salvaged(&self, journal: &Path, what: &str) -> Option<(usize, usize)> {
+        let to = journal.with_file_name("salvaged.db");
+        let _ = fs::remove_file(&to);
+        let before = fs::read(journal).unwrap();
+        let salvaged = salvage(journal, &to);
+        assert!(before == fs::read(journal).unwrap(), "{what}: it was written to");
+        match salvaged {
+            Ok(report) => {
+                let reader = Reader::open(&to).unwrap();
+                assert_eq!(verify::verify(&reader, None).unwrap().differences, [], "{what}");
+                let rows = reader.rows(None, 0, u32::MAX >> 1).unwrap();
+                assert!(rows == self.rows[..rows.len()], "{what}: other rows");
+                assert_eq!(rows.len() as u64, report.events, "{what}");
+                let all = rows.len() == self.rows.len();
+                assert!(all || report.stopped_at.is_some(), "{what}: {report:?}");
+                drop(reader);
+                writes(&to, Seen::Same, what);
+                Some((rows.len(), usize::try_from(report.seen).unwrap()))
+            }
+            Err(error) => {
+                refused(&error, what);
+                assert!(!to.exists(), "{what}");
+                None
+            }
+        }
     }
 
     /// Whatever else is damaged: a run that can be read is as it was at that event, and an

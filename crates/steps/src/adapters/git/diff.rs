@@ -44,15 +44,30 @@ pub fn unified_diff(path: &str, mode: i32, old: Option<&[u8]>, new: Option<&[u8]
     let after = new.map_or("/dev/null".to_owned(), |_| format!("b/{path}{end}"));
     match (text_of(old), text_of(new)) {
         (Some(old), Some(new)) => {
-            // As git counts lines, and not as `from_lines` does, to which a lone CR ends one too:
-            // such a diff says what nothing can apply.
-            let old: Vec<&str> = old.split_inclusive('\n').collect();
-            let new: Vec<&str> = new.split_inclusive('\n').collect();
-            let diff =
-                similar::TextDiff::configure().newline_terminated(true).diff_slices(&old, &new);
-            text.push_str(&diff.unified_diff().header(&before, &after).to_string());
+            text.push_str(&hunks(&before, &after, old, new));
         }
         _ => text.push_str(&format!("Binary files {before} and {after} differ\n")),
+    }
+    text
+}
+
+/// The changed lines with three around them. A line ends in a newline, as it does for git: `similar`
+/// would also end one at a bare carriage return, and git would then count other lines than it.
+fn hunks(before: &str, after: &str, old: &str, new: &str) -> String {
+    let lines = |text| str::split_inclusive(text, '\n').collect::<Vec<_>>();
+    let diff = similar::TextDiff::from_slices(&lines(old), &lines(new));
+    let mut text = String::new();
+    for (nth, hunk) in diff.unified_diff().iter_hunks().enumerate() {
+        if nth == 0 {
+            text.push_str(&format!("--- {before}\n+++ {after}\n"));
+        }
+        text.push_str(&format!("{}\n", hunk.header()));
+        for change in hunk.iter_changes() {
+            text.push_str(&format!("{}{}", change.tag(), change.value()));
+            if !change.value().ends_with('\n') {
+                text.push_str("\n\\ No newline at end of file\n");
+            }
+        }
     }
     text
 }
@@ -61,23 +76,4 @@ pub fn unified_diff(path: &str, mode: i32, old: Option<&[u8]>, new: Option<&[u8]
 fn text_of(content: Option<&[u8]>) -> Option<&str> {
     let bytes = content.unwrap_or_default();
     if bytes.contains(&0) { None } else { std::str::from_utf8(bytes).ok() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::unified_diff;
-
-    #[test]
-    fn only_a_line_feed_ends_a_line() {
-        let (old, new) = (&b"one\r\ntwo\rthree\r\n"[..], &b"one\r\ntwo\rfour\r\n"[..]);
-        let diff = unified_diff("a.txt", 0o100_644, Some(old), Some(new));
-        let body = diff.split_once("@@ ").map_or("", |(_, body)| body);
-        assert_eq!(body, "-1,2 +1,2 @@\n one\r\n-two\rthree\r\n+two\rfour\r\n");
-    }
-
-    #[test]
-    fn an_end_without_a_line_feed_is_said() {
-        let diff = unified_diff("a", 0o100_644, Some(b"one\n"), Some(b"one\ntwo"));
-        assert!(diff.ends_with("+two\n\\ No newline at end of file\n"), "{diff:?}");
-    }
 }

@@ -135,6 +135,23 @@ fn the_diff_is_what_git_apply_reads() {
 }
 
 #[test]
+fn a_bare_carriage_return_ends_no_line_of_a_diff() {
+    let fixture = Fixture::new();
+    fs::write(fixture.dir.path().join("mixed"), "one\r\ntwo\rthree\r\nfour\r").unwrap();
+    fixture.git(&["add", "mixed"]);
+    fixture.git(&["commit", "--quiet", "--message=Mixed"]);
+    let head = fixture.head().commit;
+    let changes = files(&[("mixed", Some("one\r\ntwo\rTHREE\r\nfour\r\rfive\r"))]);
+    let diff = fixture.repo.diff(&head, &changes).unwrap();
+    assert!(diff.contains("\n-two\rthree\r\n"), "{diff:?}");
+
+    let patch = tempfile::NamedTempFile::new().unwrap();
+    fs::write(patch.path(), &diff).unwrap();
+    fixture.git(&["apply", "--index", patch.path().to_str().unwrap()]);
+    assert_eq!(fixture.git(&["write-tree"]), fixture.plan(&changes).tree);
+}
+
+#[test]
 fn unchanged_files_have_no_diff_and_binary_ones_are_named() {
     let fixture = Fixture::new();
     let head = fixture.head().commit;
