@@ -117,11 +117,15 @@ fn a_hopeless_query_is_refused_without_timing_it() {
     let bench = Bench::new();
     let evidence_of = "FROM sqlite_schema WHERE name = 'by_k'";
     let slow = nested_when(&format!("SELECT 100 * count(*) {evidence_of}"));
-    let told = std::cell::RefCell::new(0);
+    let told = std::cell::RefCell::new(Vec::new());
     let copies = bench.copies(Change::Planned { up: INDEX });
-    let count = |step: &str| *told.borrow_mut() += usize::from(step.starts_with("pair"));
-    let evidence = compare(&copies.pair(), &workload(&[&slow, SCAN]), &options(), &count).unwrap();
-    assert_eq!(told.into_inner(), 3, "only the control was timed");
+    let tell = |step: &str| told.borrow_mut().push(step.to_owned());
+    let evidence = compare(&copies.pair(), &workload(&[&slow, SCAN]), &options(), &tell).unwrap();
+    let told = told.into_inner();
+    let count = |start: &str| told.iter().filter(|step| step.starts_with(start)).count();
+    // A busy machine may have had the control timed anew, but never the query.
+    let rounds = 1 + count("the machine was too noisy");
+    assert_eq!(count("pair"), 3 * rounds, "only the control was timed");
     let slow = evidence.queries.iter().find(|query| query.name == "q0").unwrap();
     assert!(slow.improvement.unwrap().pct < -1900.0, "{slow:?}");
     assert!(evidence.reasons.iter().any(|reason| reason.contains("was not timed further")));
