@@ -13,6 +13,7 @@ use super::{Workload, measure};
 use crate::evidence::{Limits, Measured, Objective, judge, size_saved};
 use crate::payload::{Check, CheckResult, Evidence, QueryEvidence, SizeEvidence};
 use kaizen_engine::error::{Class, Classified};
+use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
 use rusqlite::Connection;
 use screen::Screened;
 use std::path::Path;
@@ -82,11 +83,32 @@ impl Classified for Error {
 /// How often timing begins anew on a noisy machine.
 const MOST_NOISY_ROUNDS: u32 = 2;
 
+/// The most bytes between the memory of one connection and that of the next.
+const MOST_SHIFT: usize = 64 * 1024;
+
 /// The three copies, opened.
 struct Lanes {
     before: Connection,
     after: Connection,
     control: Connection,
+    /// What lies between their memory.
+    _shifts: [Vec<u8>; 3],
+}
+
+impl Lanes {
+    /// Where the memory of a connection lies has alone made equal copies differ by 9 %, and alike
+    /// in each process, as an effect would: so it is drawn by lot.
+    fn open(pair: &Pair<'_>, seed: u64) -> Result<Lanes, Error> {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let mut shift = || vec![0; rng.random_range(0..MOST_SHIFT)];
+        let first = shift();
+        let before = measure::open_copy(pair.before)?;
+        let second = shift();
+        let after = measure::open_copy(pair.after)?;
+        let third = shift();
+        let control = measure::open_copy(pair.control)?;
+        Ok(Lanes { before, after, control, _shifts: [first, second, third] })
+    }
 }
 
 /// Measures the change. `progress` is told what is being done, one line per step.
@@ -101,11 +123,7 @@ pub fn compare(
     progress: &dyn Fn(&str),
 ) -> Result<Evidence, Error> {
     let deadline = Instant::now() + options.budget;
-    let mut lanes = Lanes {
-        before: measure::open_copy(pair.before)?,
-        after: measure::open_copy(pair.after)?,
-        control: measure::open_copy(pair.control)?,
-    };
+    let mut lanes = Lanes::open(pair, options.seed)?;
     let screened = screen::screen(&mut lanes, workload, options, progress)?;
     let (results, excused) = correctness::check(&mut lanes, &screened, options.timeout)?;
     let mut options = options.clone();
@@ -118,7 +136,7 @@ pub fn compare(
         // Nothing is worth timing about a wrong answer.
         Timing::untimed(&screened)
     } else {
-        let timing = time(&mut lanes, &screened, &options, deadline, progress)?;
+        let timing = time(pair, &mut lanes, &screened, &options, deadline, progress)?;
         progress("timing writes");
         checks.extend(writes::measure(&mut lanes, &options, &mut size)?);
         timing
@@ -126,10 +144,11 @@ pub fn compare(
     Ok(assemble(checks, timing, size, &options))
 }
 
-/// Times the copies, and once more from the beginning where the same against the same says that
+/// Times the copies, opened anew, and once more from the beginning where the same against the same says that
 /// the machine was too busy to tell: a busy moment is no property of the change. What decides is
 /// the control alone, so that no result is picked for what it says of the change.
 fn time(
+    pair: &Pair<'_>,
     lanes: &mut Lanes,
     screened: &[Screened],
     options: &Options,
@@ -140,6 +159,7 @@ fn time(
     let most = options.limits.min_improvement_pct / 2.0;
     let mut noisy = 0;
     loop {
+        *lanes = Lanes::open(pair, options.seed)?;
         let mut timing = timing::time(lanes, screened, &options, deadline, progress)?;
         let quiet = timing.control.is_some_and(|control| control.pct.abs() <= most);
         if quiet || noisy == MOST_NOISY_ROUNDS || Instant::now() >= deadline {
