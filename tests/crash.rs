@@ -392,3 +392,36 @@ fn a_run_cancelled_after_a_crash_is_undone() {
     println!("cancelled after a crash: {cancelled}, of these killed once more: {twice}");
     assert!(cancelled >= 15 && twice >= 5, "{cancelled}, {twice}");
 }
+
+/// Retention killed at every point: what it has not taken by then, it takes when asked again.
+#[test]
+fn retention_survives_every_crash_point() {
+    let stage = Stage::set(&REJECTED);
+    let project = &stage.project;
+    copy(project.path(), &stage.saved.path().join("2"));
+    let compact: &[&str] = &["journal", "compact", "--older-than", "0s"];
+    let trace = stage.saved.path().join("trace2");
+    let mut command = project.command(compact);
+    ran(&command.env("KAIZEN_CRASH_TRACE", &trace).output().unwrap()).exits(0);
+    let seen = || {
+        let sql = "SELECT (SELECT count(*) FROM artifacts), (SELECT count(*) FROM unneeded),
+                          count(*) FILTER (WHERE event = ''), count(*) FROM events";
+        let told =
+            |row: &rusqlite::Row<'_>| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]);
+        let seen: [i64; 4] = project.journal().query_row(sql, [], told).unwrap();
+        seen
+    };
+    let undisturbed = seen();
+    assert_eq!(undisturbed[1], 0, "nothing is left to look for");
+    let points = numbered(&std::fs::read_to_string(&trace).unwrap());
+    for point in &points {
+        stage.back_to(2);
+        assert!(stage.killed_at(compact, point), "{point} was not passed");
+        project.kaizen(&["audit", "verify"]).exits(0);
+        project.kaizen(compact).exits(0);
+        assert_eq!(seen(), undisturbed, "killed at {point}");
+        project.kaizen(&["audit", "verify"]).exits(0);
+    }
+    println!("retention: {} kills", points.len());
+    assert!(points.len() >= 6, "only {points:?}");
+}

@@ -19,6 +19,7 @@ const RUN: &[&str] = &[
     "dry_run",
     "created_at",
     "finished_at",
+    "compacted_at",
     "commit",
     "revert_commit",
     "change",

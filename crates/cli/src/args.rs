@@ -1,7 +1,8 @@
 //! The command line: what can be typed, and the help that teaches it.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use kaizen_engine::workflow::duration;
+use std::{path::PathBuf, time::Duration};
 
 /// Runs a seven-phase improvement loop as a durable, governed workflow.
 ///
@@ -125,6 +126,25 @@ pub enum JournalCommand {
         /// The new journal: a file that is not there yet
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
+    },
+    /// Take from runs that ended long ago what their phases handed over; for ever
+    ///
+    /// What was looked at, thought and measured goes, and artifacts that nothing names any more.
+    /// Who decided, what was done, what came out and what was learnt stays, with every hash.
+    /// A compacted run cannot be rolled back by Kaizen any more, nor started again from.
+    #[command(
+        after_help = "Examples:\n  kaizen journal compact --older-than 90d --dry-run\n  kaizen journal compact --older-than 90d"
+    )]
+    Compact {
+        /// Runs that ended at least so long ago: 90d, 12h
+        #[arg(long, value_name = "AGE", value_parser = duration::parse)]
+        older_than: Duration,
+        /// Only tell which
+        #[arg(long)]
+        dry_run: bool,
+        /// Then give the room back to the disk: needs as much again, and others wait meanwhile
+        #[arg(long, conflicts_with = "dry_run")]
+        vacuum: bool,
     },
 }
 

@@ -77,6 +77,7 @@ fn advice(code: &str, class: Class) -> (&'static str, u8) {
         "digest_changed" => "kaizen show RUN --diff",
         "already_approved" | "already_finished" | "wrong_state" | "stale" | "rolling_back"
         | "nothing_to_resolve" | "expired" => "kaizen show RUN",
+        "compacted" => "kaizen show RUN   (its commit can still be reverted, with git revert)",
         "not_an_approver" | "separation_of_duties" | "unverified" => {
             "kaizen pending   (one of those whom the workflow names must decide)"
         }

@@ -76,7 +76,7 @@ async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Approve(args) => commands::decide::approve(&args, dir, out).await,
         Command::Reject(args) => commands::decide::reject(&args, dir, out).await,
         Command::Audit(args) => commands::audit::run(args, dir, out),
-        Command::Journal(args) => commands::journal::run(&args, dir, out),
+        Command::Journal(args) => commands::journal::run(&args, dir, out).await,
         Command::Doctor => commands::doctor::run(dir, out),
         Command::Completions(args) => Ok(commands::help::completions(&args)),
         Command::Man => commands::help::man(),

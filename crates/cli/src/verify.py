@@ -5,6 +5,7 @@ Python's standard library alone. What is checked:
   event_hash   = SHA-256(32 raw bytes of the run's previous event_hash + the stored bytes)
   journal_hash = SHA-256(32 raw bytes of the previous journal_hash + 32 raw bytes of event_hash)
 Both chains begin with 32 zero bytes. Artifacts are named by the SHA-256 of their bytes.
+An event without bytes was taken by retention: an event run_compacted of its run must say so.
 Exits with 0 when everything adds up, with 5 after naming each difference.
 """
 import hashlib
@@ -37,6 +38,8 @@ def verify(folder):
     whole = manifest["scope"] == "journal"
     differences = []
     runs = {}  # number -> (last run_seq, last event_hash)
+    gone = {}  # number -> the run_seq of each event without bytes that is not accounted for
+    pruned = 0
     journal, last_seq, events = ZERO, 0, 0
     with open(folder / "events.jsonl", encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
@@ -52,7 +55,7 @@ def verify(folder):
                 kind = "missing" if row["run_seq"] > run_seq + 1 else "out of order"
                 differences.append(f"{kind}: {where}: event {run_seq + 1} was expected")
             event_hash = sha256(head, row["event"].encode())
-            if event_hash.hex() != row["event_hash"]:
+            if row["event"] and event_hash.hex() != row["event_hash"]:
                 differences.append(f"edited: {where}: its bytes do not match their hash")
             stored = bytes.fromhex(row["event_hash"])
             if whole:
@@ -60,13 +63,22 @@ def verify(folder):
                     differences.append(f"out of order: {where}: the journal's chain does not lead here")
                 journal = bytes.fromhex(row["journal_hash"])
             runs[row["run"]] = (row["run_seq"], stored)
+            if not row["event"]:
+                pruned += 1
+                gone.setdefault(row["run"], []).append(row["run_seq"])
+                continue
             event = json.loads(row["event"])
             # Version 1 repeated the place that the chain gives an event.
             if event.get("seq", row["run_seq"]) != row["run_seq"]:
                 differences.append(f"out of order: {where}: the event says it is {event['seq']}")
+            if event["kind"] == "run_compacted" and row["run"] in gone:
+                if gone.pop(row["run"]) != event["body"]["pruned"]:
+                    differences.append(f"missing: {where}: other events are gone than it says")
             for digest in digests(event.get("body")):
                 if not (folder / "artifacts" / digest).is_file():
                     differences.append(f"missing: artifact {digest}, named by {where}")
+    for number in sorted(gone):
+        differences.append(f"missing: events of r{number} are gone, and none says that retention took them")
     if events != manifest["events"]:
         kind = "truncated" if events < manifest["events"] else "extra"
         differences.append(f"{kind}: {events} events, where the manifest says {manifest['events']}")
@@ -81,6 +93,8 @@ def verify(folder):
         print(f"differs: {difference}")
     word = "NOT verified" if differences else "verified"
     print(f"{word}: {events} events of {len(runs)} runs, {artifacts} artifacts")
+    if pruned:
+        print(f"  {pruned} of them keep their hash alone: retention took their bytes")
     return 5 if differences else 0
 
 

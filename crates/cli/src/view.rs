@@ -5,7 +5,9 @@ use kaizen_engine::{
     journal::{Effect, EffectState, Phase, Run, Status, state::Verdict as Decided},
     shell::Reader,
 };
-use kaizen_steps::payload::{Analysis, ChangeSet, Check, Evaluation, Evidence, Proposal, Verdict};
+use kaizen_steps::payload::{
+    Analysis, ChangeSet, Check, Evaluation, Evidence, Proposal, ProvenanceRecord, Verdict,
+};
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ pub struct RunView {
     pub dry_run: bool,
     pub created_at: String,
     pub finished_at: Option<String>,
+    /// When retention took what its phases handed over.
+    pub compacted_at: Option<String>,
     pub commit: Option<String>,
     pub revert_commit: Option<String>,
     pub change: Option<ChangeView>,
@@ -88,6 +92,8 @@ pub struct Full {
     pub proposal: Option<Proposal>,
     pub change: Option<ChangeSet>,
     pub evaluation: Option<Evaluation>,
+    /// Of a compacted run: what there is to tell of it.
+    pub record: Option<ProvenanceRecord>,
 }
 
 impl Full {
@@ -104,6 +110,7 @@ impl Full {
             proposal: get(reader, &run)?,
             change: get(reader, &run)?,
             evaluation: get(reader, &run)?,
+            record: if run.compacted.is_some() { get(reader, &run)? } else { None },
             run,
         })
     }
@@ -115,6 +122,19 @@ impl Full {
             (None, Some(change)) => Some((&change.preflight, change.probability.posterior)),
             (None, None) => None,
         }
+    }
+
+    /// The change's title.
+    pub fn title(&self) -> Option<&str> {
+        let change = self.change.as_ref().map(|change| change.title.as_str());
+        change.or_else(|| self.record.as_ref()?.title.as_deref())
+    }
+
+    /// Percent of the objective, as last measured.
+    pub fn measured(&self) -> Option<f64> {
+        let estimate = self.evidence().and_then(|(evidence, _)| evidence.improvement);
+        let measured = estimate.map(|estimate| estimate.pct);
+        measured.or_else(|| self.record.as_ref()?.performance_delta_pct)
     }
 
     /// What an approval of the change binds to.
@@ -135,6 +155,7 @@ impl Full {
             dry_run: run.created.dry_run,
             created_at: run.created_at.to_string(),
             finished_at: run.finished_at.map(|at| at.to_string()),
+            compacted_at: run.compacted.is_some().then(|| run.updated_at.to_string()),
             commit: commit(run, Effect::Commit),
             revert_commit: commit(run, Effect::Revert),
             change: self.change.as_ref().map(change_view),

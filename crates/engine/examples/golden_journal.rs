@@ -9,11 +9,15 @@
 mod common;
 
 use common::{
-    Place, created, decision,
+    HOUR, Place, START, created, decision,
     golden::Stopped,
+    texts,
     world::{Trouble, World, approve, pre_approved},
 };
-use kaizen_engine::journal::{Command, Created, Effect, Phase};
+use kaizen_engine::{
+    journal::{Command, Created, Effect, Phase},
+    shell::retention::compact,
+};
 use std::{fs, path::PathBuf};
 
 struct Maker {
@@ -33,13 +37,24 @@ async fn main() {
         }
     }
     maker.waits().await;
+    // Those that have ended, a kept one and one that was rolled back among them.
+    maker.place.clock.advance(HOUR);
+    let store = maker.place.store();
+    let before = START.plus(std::time::Duration::from_secs(60));
+    let taken = compact(&store, before, "ada").await.unwrap();
+    drop(store);
     let db = maker.place.raw();
     db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE;").unwrap();
     drop(db);
     fs::copy(maker.place.journal(), to.join("journal.db")).unwrap();
     let stopped = serde_json::to_string_pretty(&maker.stopped).unwrap();
     fs::write(to.join("stopped.json"), stopped + "\n").unwrap();
-    println!("{} runs", maker.stopped.len());
+    println!(
+        "{} runs, of which {} are compacted: {}",
+        maker.stopped.len(),
+        taken.runs.count(),
+        taken.runs
+    );
 }
 
 impl Maker {
@@ -63,7 +78,7 @@ impl Maker {
             (state.keep, state.dies_after) = (keep, Some(nth));
         }
         let engine = world.engine(&self.place);
-        let driving = engine.start(self.target(pre_approved()), "ada", Vec::new());
+        let driving = engine.start(self.target(pre_approved()), "ada", texts());
         let died = world.until_death(driving).await.is_none();
         drop(engine);
         self.note(&world, format!("{ends}: died at place {nth}"), ends);
@@ -110,7 +125,9 @@ impl Maker {
     ) {
         let world = World::new().with(trouble.as_slice());
         let engine = world.engine(&self.place);
-        let stop = engine.start(self.target(created), "ada", vec![b"an artifact".to_vec()]);
+        let mut artifacts = texts();
+        artifacts.push(b"an artifact".to_vec());
+        let stop = engine.start(self.target(created), "ada", artifacts);
         let number = stop.await.unwrap().run.created.number;
         if let Some(command) = command {
             engine.operate(number, "grace", command).await.unwrap();

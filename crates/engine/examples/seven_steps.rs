@@ -138,8 +138,8 @@ async fn drive(engine: &Engine, wf: usize, left: Option<&Left>, events: &Events)
             assert!(stop.run.finished_at.is_some(), "{:?}", stop.due);
         }
         None => {
-            let (created, input) = workload::created(wf);
-            let stop = engine.start(created, "bench", vec![input]).await.expect("it starts");
+            let (created, artifacts) = workload::created(wf);
+            let stop = engine.start(created, "bench", artifacts).await.expect("it starts");
             assert!(stop.run.finished_at.is_some(), "{:?}", stop.due);
         }
     }

@@ -27,7 +27,7 @@ async fn dying_at(world: &World, place: &Place, deaths: &[usize]) -> Option<Outc
         let engine = world.engine(place);
         let driving = async {
             if first {
-                engine.start(pre_approved(), "ada", Vec::new()).await
+                engine.start(pre_approved(), "ada", common::texts()).await
             } else {
                 engine.resume(1, "ada").await
             }

@@ -24,7 +24,7 @@ const UNDONE: [Effect; 4] =
     [Effect::Down, Effect::Revert, Effect::RevertWorktree, Effect::RevertPush];
 
 async fn start(engine: &Engine, created: Created) -> Stop {
-    engine.start(created, "ada", Vec::new()).await.unwrap()
+    engine.start(created, "ada", common::texts()).await.unwrap()
 }
 
 async fn operate(engine: &Engine, command: Command) -> Arc<Run> {

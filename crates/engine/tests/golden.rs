@@ -12,8 +12,9 @@ use common::{
     world::{World, approve},
 };
 use kaizen_engine::{
+    digest::Digest,
     journal::{Due, Live, Status},
-    shell::{Operated, Reader},
+    shell::{Operated, Reader, connection::SCHEMA_VERSION},
 };
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -59,15 +60,23 @@ async fn finish(place: &Place, stopped: &Stopped) {
     panic!("{told}: no end in sight");
 }
 
+/// What differs. The fixtures of versions 1 and 2 named a definition and a policy, and did not
+/// keep them as every real run does.
+fn verify(place: &Place) -> Vec<String> {
+    let named = |text: &Vec<u8>| format!("missing artifact {}", Digest::of(&[text]).short());
+    let never_kept: Vec<String> = common::texts().iter().map(named).collect();
+    place.verify().into_iter().filter(|found| !never_kept.contains(found)).collect()
+}
+
 async fn opens_and_finishes(version: &str, least: usize) {
     let (place, stopped) = golden(version);
     drop(place.store());
-    assert_eq!(place.verify(), Vec::<String>::new(), "as it was stored");
+    assert_eq!(verify(&place), Vec::<String>::new(), "as it was stored");
     assert!(stopped.len() >= least, "only {} runs", stopped.len());
     for stopped in &stopped {
         finish(&place, stopped).await;
     }
-    assert_eq!(place.verify(), Vec::<String>::new(), "once all have ended");
+    assert_eq!(verify(&place), Vec::<String>::new(), "once all have ended");
     let reader = Reader::open(&place.journal()).unwrap();
     assert_eq!(reader.unfinished().unwrap(), Vec::<i64>::new());
     assert_eq!(reader.history().unwrap().len(), stopped.len());
@@ -81,4 +90,17 @@ async fn a_journal_of_version_1_opens_and_finishes() {
 #[tokio::test]
 async fn a_journal_of_version_2_opens_and_finishes() {
     opens_and_finishes("v2", 70).await;
+}
+
+#[tokio::test]
+async fn a_journal_of_version_3_opens_and_finishes() {
+    opens_and_finishes("v3", 70).await;
+}
+
+#[test]
+fn there_is_a_golden_journal_of_this_version() {
+    let (place, _) = golden(&format!("v{SCHEMA_VERSION}"));
+    let sql = "PRAGMA user_version";
+    let version: i64 = place.raw().query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(version, SCHEMA_VERSION);
 }

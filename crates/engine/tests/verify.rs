@@ -115,9 +115,16 @@ async fn a_row_that_was_made_to_follow_another_is_named() {
 
 #[tokio::test]
 async fn an_edited_artifact_is_named() {
-    let found = after("UPDATE artifacts SET bytes = x'00'").await;
+    let found = after("UPDATE artifacts SET bytes = x'00' WHERE bytes = CAST('bytes' AS BLOB)");
     let digest = kaizen_engine::digest::Digest::of(&[b"bytes"]).short();
-    assert_eq!(found, [format!("edited artifact {digest}")]);
+    assert_eq!(found.await, [format!("edited artifact {digest}")]);
+}
+
+#[tokio::test]
+async fn a_deleted_artifact_is_named_with_each_event_that_needs_it() {
+    let found = after("DELETE FROM artifacts WHERE bytes = CAST('policy' AS BLOB)").await;
+    let digest = kaizen_engine::digest::Digest::of(&[b"policy"]).short();
+    assert_eq!(found, [format!("missing artifact {digest}"), format!("missing artifact {digest}")]);
 }
 
 #[tokio::test]

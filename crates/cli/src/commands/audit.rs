@@ -45,8 +45,9 @@ struct Entry {
     seq: u64,
     run_id: String,
     run_seq: u64,
-    at: String,
-    actor: String,
+    /// Null where retention took its body.
+    at: Option<String>,
+    actor: Option<String>,
     kind: &'static str,
     phase: Option<String>,
     body: Value,
@@ -77,14 +78,28 @@ fn print(reader: &Reader, run: Option<&str>, out: Out) -> Result<u8, Failure> {
 }
 
 fn entry(row: &Row, id: &str) -> Result<Entry, Failure> {
+    if row.is_pruned() {
+        return Ok(Entry {
+            seq: row.seq,
+            run_id: id.to_owned(),
+            run_seq: row.run_seq,
+            at: None,
+            actor: None,
+            kind: "pruned",
+            phase: None,
+            body: Value::Null,
+            event_hash: row.event_hash.to_string(),
+            journal_hash: row.journal_hash.to_string(),
+        });
+    }
     let event = Event::decode(&row.event).map_err(Error::from)?;
     let stored: Value = serde_json::from_str(&row.event).map_err(Error::from)?;
     Ok(Entry {
         seq: row.seq,
         run_id: id.to_owned(),
         run_seq: row.run_seq,
-        at: event.at.to_string(),
-        actor: event.actor.clone(),
+        at: Some(event.at.to_string()),
+        actor: Some(event.actor.clone()),
         kind: event.fact.kind(),
         phase: event.fact.phase().map(|phase| phase.to_string()),
         body: stored["body"].clone(),
@@ -94,7 +109,8 @@ fn entry(row: &Row, id: &str) -> Result<Entry, Failure> {
 }
 
 fn people(run: i64, entry: &Entry) -> String {
-    let time = entry.at.chars().take(23).collect::<String>().replace('T', " ");
+    let at = entry.at.as_deref().unwrap_or_default();
+    let time = at.chars().take(23).collect::<String>().replace('T', " ");
     let subject = entry
         .phase
         .clone()
@@ -102,11 +118,11 @@ fn people(run: i64, entry: &Entry) -> String {
         .unwrap_or_default();
     let hash = paint(DIM, &entry.event_hash[..12]);
     format!(
-        "{:>5}  {time}  {:<5} {:<19} {subject:<18} {hash}  {}\n",
+        "{:>5}  {time:<23}  {:<5} {:<19} {subject:<18} {hash}  {}\n",
         entry.seq,
         format!("r{run}"),
         entry.kind,
-        entry.actor
+        entry.actor.as_deref().unwrap_or("-")
     )
 }
 
@@ -133,6 +149,10 @@ fn verify(place: &Place, reader: &Reader, run: Option<&str>, out: Out) -> Result
         "warnings": git.warnings,
         "head": report.head,
         "artifacts": report.artifacts,
+        "pruned": {
+            "events": report.pruned.events,
+            "runs": report.pruned.runs,
+        },
         "commits": git.commits,
     });
     out.answer(&answer, || {
@@ -155,6 +175,13 @@ fn verify(place: &Place, reader: &Reader, run: Option<&str>, out: Out) -> Result
             "{word}: {} events of {} runs, {} artifacts, {} commits\n",
             report.events, report.runs, report.artifacts, git.commits
         );
+        if report.pruned.events > 0 {
+            text += &format!(
+                "  pruned     {} of them keep their hash alone: retention took the bodies in {}\n",
+                report.pruned.events,
+                report.pruned.runs
+            );
+        }
         text += &format!("  journal    {journal}\n  git        {git_state}\n");
         text += "  sqlserver  not configured\n";
         text += &format!(

@@ -1,24 +1,116 @@
-//! `kaizen journal salvage`: gets the intact part out of a damaged journal.
+//! `kaizen journal`: looking after the journal itself.
 
 use crate::{
     args::{Journal, JournalCommand},
-    context::Place,
+    context::{self, Place},
     failure::{Failure, exit},
     output::Out,
+    render::evidence::bytes,
 };
-use kaizen_engine::shell::salvage::{Salvaged, salvage};
-use std::path::Path;
+use kaizen_engine::{
+    journal::Timestamp,
+    shell::{
+        Clock as _, SystemClock,
+        retention::{Runs, Taken, compact, vacuum},
+        salvage::{Salvaged, salvage},
+    },
+    workflow::duration,
+};
+use serde::Serialize;
+use std::{path::Path, time::Duration};
 
-pub fn run(args: &Journal, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
-    let JournalCommand::Salvage { to } = &args.what;
+pub async fn run(args: &Journal, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
     let place = Place::find(dir)?;
     if !place.journal.exists() {
         let message = format!("there is no journal at {}", place.journal.display());
         return Err(Failure::usage("no_journal", message).next("kaizen doctor"));
     }
-    let salvaged = salvage(&place.journal, to)?;
-    out.answer(&salvaged, || told(&salvaged, &place.journal, to));
+    match &args.what {
+        JournalCommand::Salvage { to } => {
+            let salvaged = salvage(&place.journal, to)?;
+            out.answer(&salvaged, || told(&salvaged, &place.journal, to));
+        }
+        JournalCommand::Compact { older_than, dry_run: true, .. } => {
+            would(&place, *older_than, out)?;
+        }
+        JournalCommand::Compact { older_than, vacuum, .. } => {
+            take(&place, *older_than, *vacuum, out).await?;
+        }
+    }
     Ok(exit::DONE)
+}
+
+/// What ended before this is old enough.
+fn ago(age: Duration) -> Timestamp {
+    let age = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
+    Timestamp(SystemClock.now().0.saturating_sub(age))
+}
+
+#[derive(Serialize)]
+struct Would {
+    before: String,
+    runs: Runs,
+}
+
+fn would(place: &Place, age: Duration, out: Out) -> Result<(), Failure> {
+    let before = ago(age);
+    let runs: Runs = place.reader()?.compactable(before)?.into_iter().collect();
+    let would = Would { before: before.to_string(), runs };
+    out.answer(&would, || match would.runs.count() {
+        0 => none(before),
+        count => format!(
+            "{count} runs ended before {before} and would be compacted: {}\n\nNext:\n  {}\n",
+            would.runs,
+            command(age)
+        ),
+    });
+    Ok(())
+}
+
+async fn take(place: &Place, age: Duration, give_back: bool, out: Out) -> Result<(), Failure> {
+    let before = ago(age);
+    let store = place.store()?;
+    let taken = compact(&store, before, &context::os_user()).await?;
+    drop(store);
+    if give_back {
+        vacuum(&place.journal)?;
+    }
+    out.answer(&taken, || took(&taken, before, age, give_back));
+    Ok(())
+}
+
+fn command(age: Duration) -> String {
+    format!("kaizen journal compact --older-than {}", duration::format(age).replace(' ', ""))
+}
+
+fn none(before: Timestamp) -> String {
+    format!("No run that is whole ended before {before}: there is nothing to take.\n")
+}
+
+fn took(taken: &Taken, before: Timestamp, age: Duration, gave_back: bool) -> String {
+    let Taken { runs, events, event_bytes, artifacts, artifact_bytes } = taken;
+    let mut text = match runs.count() {
+        0 => none(before),
+        count => format!(
+            "{count} runs that ended before {before} were compacted: {runs}\n  \
+             {events} events keep their hash alone ({} of bodies)\n",
+            bytes(*event_bytes)
+        ),
+    };
+    if *artifacts > 0 {
+        let size = bytes(*artifact_bytes);
+        text += &format!("  {artifacts} artifacts that nothing names any more are gone ({size})\n");
+    }
+    if gave_back {
+        text += "The room was given back to the disk.\n";
+    } else if runs.count() > 0 || *artifacts > 0 {
+        text += &format!(
+            "\nNew runs will use the room. To give it back to the disk, while nothing runs:\n  \
+             {} --vacuum\n",
+            command(age)
+        );
+    }
+    text
 }
 
 fn told(salvaged: &Salvaged, journal: &Path, to: &Path) -> String {
@@ -30,6 +122,12 @@ fn told(salvaged: &Salvaged, journal: &Path, to: &Path) -> String {
     );
     if *artifacts_missing > 0 {
         text += &format!("{artifacts_missing} artifacts that the events name are lost\n");
+    }
+    if salvaged.unaccounted > 0 {
+        text += &format!(
+            "{} runs were compacted, and the event that says so is lost: they cannot be shown\n",
+            salvaged.unaccounted
+        );
     }
     match &salvaged.stopped_at {
         Some(why) => text += &format!("the first thing that did not fit: {why}\n"),

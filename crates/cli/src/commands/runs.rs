@@ -73,14 +73,12 @@ pub fn people(runs: &[Full]) -> String {
     ];
     let row = |full: &Full| {
         let (_, state) = render::run::state(&full.run);
-        let change = full.change.as_ref().map_or("-", |change| change.title.as_str());
-        let measured = full.evidence().and_then(|(evidence, _)| evidence.improvement);
-        let short: String = change.chars().take(60).collect();
+        let short: String = full.title().unwrap_or("-").chars().take(60).collect();
         vec![
             full.run.name(),
             state,
             short,
-            measured.map_or_else(|| "-".to_owned(), |e| render::evidence::better(e.pct)),
+            full.measured().map_or_else(|| "-".to_owned(), render::evidence::better),
             full.run.created_at.to_string().chars().take(19).collect::<String>().replace('T', " "),
         ]
     };

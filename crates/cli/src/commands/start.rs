@@ -243,7 +243,9 @@ fn from_run(place: &Place, project: &Project, name: &str) -> Result<i64, Failure
     let reader = place.reader()?;
     let run = shared::find(&reader, name)?;
     if !run.outputs.contains_key(&Phase::Generate) {
-        let message = format!("{} has no change set to go on with", run.name());
+        let why =
+            if run.compacted.is_some() { "any more: it was compacted" } else { "to go on with" };
+        let message = format!("{} has no change set {why}", run.name());
         return Err(
             Failure::usage("no_change_set", message).next(format!("kaizen why {}", run.name()))
         );

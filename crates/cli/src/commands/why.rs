@@ -20,8 +20,9 @@ use std::path::Path;
 #[derive(Serialize)]
 struct Line {
     seq: u64,
-    at: String,
-    actor: String,
+    /// Null where retention took its body.
+    at: Option<String>,
+    actor: Option<String>,
     kind: &'static str,
     why: String,
 }
@@ -32,11 +33,16 @@ pub fn run(args: &RunName, dir: Option<&Path>, out: Out) -> Result<u8, Failure> 
     let run = shared::find(&reader, &args.run)?;
     let mut lines = Vec::new();
     for row in reader.rows(Some(run.created.number), 0, u32::MAX >> 1)? {
+        if row.is_pruned() {
+            let why = "taken by retention; its hash is left".to_owned();
+            lines.push(Line { seq: row.run_seq, at: None, actor: None, kind: "pruned", why });
+            continue;
+        }
         let event = Event::decode(&row.event).map_err(kaizen_engine::shell::Error::from)?;
         lines.push(Line {
             seq: row.run_seq,
-            at: event.at.to_string(),
-            actor: event.actor.clone(),
+            at: Some(event.at.to_string()),
+            actor: Some(event.actor.clone()),
             kind: event.fact.kind(),
             why: tell(&reader, &event.fact)?,
         });
@@ -45,7 +51,8 @@ pub fn run(args: &RunName, dir: Option<&Path>, out: Out) -> Result<u8, Failure> 
     out.answer(&lines, || {
         let mut text = format!("{}\n\n", render::run::title(&full.run));
         for line in &lines {
-            let time: String = line.at.chars().skip(11).take(12).collect();
+            let at = line.at.as_deref().unwrap_or_default();
+            let time = format!("{:<12}", at.chars().skip(11).take(12).collect::<String>());
             text += &format!(
                 "  {} {:<18} {}\n",
                 style::paint(style::DIM, &time),
@@ -136,6 +143,9 @@ fn tell(reader: &Reader, fact: &Fact) -> Result<String, Failure> {
             }
         }
         Fact::RunSealed { events } => format!("{events} events"),
+        Fact::RunCompacted(compacted) => {
+            format!("{} events keep their hash alone", compacted.pruned.len())
+        }
     })
 }
 

@@ -104,7 +104,7 @@ pub fn ms(value: f64) -> String {
     }
 }
 
-fn bytes(value: u64) -> String {
+pub fn bytes(value: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     let mib = value as f64 / f64::from(1 << 20);
     if mib >= 1.0 { format!("{mib:.1} MiB") } else { format!("{} KiB", value >> 10) }

@@ -43,6 +43,7 @@ pub fn full(full: &Full, with_diff: bool) -> String {
     if let Some(at) = run.finished_at {
         text += &format!("  ended   {at}\n");
     }
+    text += &compacted(full);
     text += &change(full, with_diff);
     if let (Some(evaluation), true) = (&full.evaluation, full.change.is_some()) {
         let word = if evaluation.keep { "keep" } else { "roll back" };
@@ -54,6 +55,26 @@ pub fn full(full: &Full, with_diff: bool) -> String {
     text += &trouble(run);
     if let Some(next) = view::next(run) {
         text += &format!("\nNext:\n  {next}\n");
+    }
+    text
+}
+
+/// What there is to tell of a run that retention has been at.
+fn compacted(full: &Full) -> String {
+    let Some(compacted) = &full.run.compacted else { return String::new() };
+    let mut text = format!(
+        "  compacted {}: what its phases handed over is gone ({} events keep their hash alone)\n",
+        full.run.updated_at,
+        compacted.pruned.len()
+    );
+    let Some(record) = &full.record else { return text };
+    if let Some(title) = &record.title {
+        let kind = record.change_type.as_deref().unwrap_or("?");
+        let risk = record.risk_level.as_deref().unwrap_or("?");
+        text += &format!("\n{} {title}\n  {kind}, risk {risk}\n", paint(BOLD, "change:"));
+    }
+    if let Some(measured) = record.performance_delta_pct {
+        text += &format!("  measured {}\n", evidence::better(measured));
     }
     text
 }

@@ -82,9 +82,9 @@ fn opening(empty: &Path, large: &Path, rounds: usize) {
 }
 
 async fn one(engine: &Engine, wf: usize) -> f64 {
-    let (created, input) = workload::created(wf);
+    let (created, artifacts) = workload::created(wf);
     let began = Instant::now();
-    let stop = engine.start(created, "bench", vec![input]).await.unwrap();
+    let stop = engine.start(created, "bench", artifacts).await.unwrap();
     assert!(stop.run.finished_at.is_some(), "{:?}", stop.due);
     began.elapsed().as_secs_f64() * 1e3
 }

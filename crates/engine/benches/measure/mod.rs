@@ -69,7 +69,7 @@ pub async fn drive(
     engine: &Engine,
     (from, to): (usize, usize),
     at_once: usize,
-    created: fn(usize) -> (Created, Vec<u8>),
+    created: fn(usize) -> (Created, Vec<Vec<u8>>),
 ) -> (Vec<Duration>, Duration) {
     let next = Arc::new(AtomicUsize::new(from));
     let took = Arc::new(Mutex::new(Vec::with_capacity(to - from)));
@@ -82,9 +82,9 @@ pub async fn drive(
                 if wf >= to {
                     break;
                 }
-                let (created, input) = created(wf);
+                let (created, artifacts) = created(wf);
                 let began = Instant::now();
-                engine.start(created, "bench", vec![input]).await.expect("it starts");
+                engine.start(created, "bench", artifacts).await.expect("it starts");
                 took.lock().unwrap().push(began.elapsed());
             }
         })

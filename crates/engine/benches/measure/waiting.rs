@@ -37,8 +37,8 @@ pub async fn measure(runs: usize) {
 }
 
 /// The workload's run, with a policy that asks a person about every change.
-fn asking(wf: usize) -> (Created, Vec<u8>) {
-    let (mut created, input) = workload::created(wf);
+fn asking(wf: usize) -> (Created, Vec<Vec<u8>>) {
+    let (mut created, artifacts) = workload::created(wf);
     created.approval.auto_kinds.clear();
-    (created, input)
+    (created, artifacts)
 }

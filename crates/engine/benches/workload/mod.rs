@@ -170,8 +170,9 @@ fn generated() -> Generated {
     }
 }
 
-/// Run `wf` of the workload, and the artifact that is handed in with it: its first input.
-pub fn created(wf: usize) -> (Created, Vec<u8>) {
+/// Run `wf` of the workload, and the artifacts that it names: its definition and policy, as every
+/// run keeps them, and its first input, which is handed in.
+pub fn created(wf: usize) -> (Created, Vec<Vec<u8>>) {
     let body = serde_json::to_vec(&Body::of(wf, 0)).unwrap();
     let created = Created {
         number: 0,
@@ -196,7 +197,7 @@ pub fn created(wf: usize) -> (Created, Vec<u8>) {
         budget_ms: 3_600_000,
         max_attempts: 3,
     };
-    (created, body)
+    (created, vec![b"definition".to_vec(), b"policy".to_vec(), body])
 }
 
 /// The place of a run in the workload.

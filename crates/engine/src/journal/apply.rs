@@ -5,9 +5,12 @@
 mod forward;
 mod held;
 mod moves;
+mod pruned;
 
 use forward::{queued, running, waiting};
 use held::{finished, needs_operator, paused, rolling_back, sleeping};
+
+pub use pruned::{compact_pruned, remain, skip};
 
 use super::{
     event::{Event, Fact},
@@ -86,6 +89,7 @@ fn create(event: &Event, hash: Digest) -> Result<Run, IllegalEvent> {
         revision: 1,
         finished_at: None,
         sealed: false,
+        compacted: None,
     })
 }
 

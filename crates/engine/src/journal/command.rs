@@ -98,6 +98,12 @@ pub enum Command {
         done: bool,
         reason: String,
     },
+    /// Retention: the events at these places of the run lose their bodies. `outcomes`: how each
+    /// revision ended.
+    Compact {
+        pruned: Vec<u64>,
+        outcomes: Vec<Outcome>,
+    },
 }
 
 /// Why a command may not happen now. The run is as it was.
@@ -127,6 +133,8 @@ pub enum Refusal {
     LaterRuns { run: String, later: Vec<String> },
     #[error("{run} has nothing to resolve for {effect}: it is {state}")]
     NothingToResolve { run: String, effect: Effect, state: &'static str },
+    #[error("{run} was compacted: what its phases handed over is gone, and with it the way back")]
+    Compacted { run: String },
     #[error("{run} has moved on; this is no longer what it waits for")]
     Stale { run: String },
     /// A driver said what does not fit: a bug of the engine or of a step.
@@ -151,6 +159,7 @@ impl Refusal {
             Refusal::RollingBack { .. } => "rolling_back",
             Refusal::LaterRuns { .. } => "later_runs",
             Refusal::NothingToResolve { .. } => "nothing_to_resolve",
+            Refusal::Compacted { .. } => "compacted",
             Refusal::Stale { .. } => "stale",
             Refusal::Illegal { .. } => "illegal_event",
         }

@@ -6,6 +6,7 @@ use super::{
     event::{Event, Fact, Facts, Failure, Generated, Payload},
     gate::{Binding, Decision, Gate, Method, OnExpiry},
     phase::{Effect, Outcome, Phase},
+    retention::Compacted,
     state::{EffectState, Live, Run, Status, Verdict},
     time::Timestamp,
 };
@@ -104,6 +105,7 @@ fn wanted(run: &Run, command: Command, now: Timestamp) -> Result<Vec<Fact>, Refu
         Command::Cancel { reason } => cancel(run, reason),
         Command::Rollback { reason, later } => rollback(run, reason, later),
         Command::Resolve { effect, done, reason } => resolve(run, effect, done, reason),
+        Command::Compact { pruned, outcomes } => compact(run, pruned, outcomes),
     }
 }
 
@@ -338,6 +340,7 @@ fn rollback(run: &Run, reason: String, later: Vec<String>) -> Result<Vec<Fact>, 
     if outcome != Outcome::Kept {
         return Err(Refusal::AlreadyFinished { run: run.name(), outcome, command: "rollback" });
     }
+    not_compacted(run)?;
     if reason.trim().is_empty() {
         return Err(Refusal::NoReason);
     }
@@ -345,6 +348,25 @@ fn rollback(run: &Run, reason: String, later: Vec<String>) -> Result<Vec<Fact>, 
         return Err(Refusal::LaterRuns { run: run.name(), later });
     }
     Ok(vec![Fact::RollbackRequested { reason }])
+}
+
+fn compact(run: &Run, pruned: Vec<u64>, outcomes: Vec<Outcome>) -> Result<Vec<Fact>, Refusal> {
+    not_compacted(run)?;
+    let (Status::Finished { .. }, Some(finished_at), true) =
+        (&run.status, run.finished_at, run.sealed)
+    else {
+        return Err(wrong_state(run, "compact", "a run that has ended"));
+    };
+    let (spent_ms, failure) = (run.spent_ms, run.failure.clone());
+    let compacted = Compacted { pruned, outcomes, finished_at, spent_ms, failure };
+    Ok(vec![Fact::RunCompacted(Arc::new(compacted))])
+}
+
+fn not_compacted(run: &Run) -> Result<(), Refusal> {
+    match run.compacted {
+        Some(_) => Err(Refusal::Compacted { run: run.name() }),
+        None => Ok(()),
+    }
 }
 
 fn resolve(run: &Run, effect: Effect, done: bool, reason: String) -> Result<Vec<Fact>, Refusal> {

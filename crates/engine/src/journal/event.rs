@@ -3,6 +3,7 @@
 use super::{
     gate::{ApprovalPolicy, Binding, Decision, Gate},
     phase::{Effect, Phase},
+    retention::Compacted,
     time::Timestamp,
 };
 use crate::{digest::Digest, error::Class, json::Json};
@@ -137,6 +138,8 @@ pub enum Fact {
     RunSealed {
         events: u64,
     },
+    /// Retention: what its phases handed over is gone. The run can never be reopened.
+    RunCompacted(Arc<Compacted>),
 }
 
 /// What a run was created with. Pinned for its whole life.
@@ -284,6 +287,7 @@ impl Fact {
             Fact::OperatorResolved { .. } => "operator_resolved",
             Fact::Noted { .. } => "noted",
             Fact::RunSealed { .. } => "run_sealed",
+            Fact::RunCompacted(_) => "run_compacted",
         }
     }
 

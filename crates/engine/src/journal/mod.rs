@@ -12,6 +12,7 @@ pub mod event;
 pub mod gate;
 pub mod phase;
 pub mod replay;
+pub mod retention;
 pub mod state;
 pub mod time;
 
@@ -22,6 +23,7 @@ pub use due::{Due, due};
 pub use event::{Created, Event, Fact, Facts, Payload};
 pub use gate::{ApprovalPolicy, Binding, Decision, Gate, Method};
 pub use phase::{Effect, Outcome, Phase};
+pub use retention::Compacted;
 pub use state::{Cause, EffectState, Live, Run, Status};
 pub use time::Timestamp;
 

@@ -4,6 +4,7 @@ use super::{
     event::{Created, Failure, Generated, How, Judged, Payload},
     gate::{Decision, Gate},
     phase::{Effect, Outcome, Phase},
+    retention::Compacted,
     time::Timestamp,
 };
 use crate::digest::Digest;
@@ -47,6 +48,8 @@ pub struct Run {
     pub revision: u32,
     pub finished_at: Option<Timestamp>,
     pub sealed: bool,
+    /// What retention took out of it.
+    pub compacted: Option<Arc<Compacted>>,
 }
 
 /// Approve or reject.

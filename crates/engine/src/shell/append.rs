@@ -15,6 +15,15 @@ use crate::{
 use rusqlite::{OptionalExtension, params};
 use std::sync::Arc;
 
+/// Where an event belongs.
+pub(super) struct Place {
+    pub number: i64,
+    pub run_seq: u64,
+    /// The run's event before it, in the journal.
+    pub prev: Option<u64>,
+    pub epoch: u64,
+}
+
 impl Shown {
     /// What a run's row shows of it under this owner.
     pub(super) fn of(run: &Run, owner: Option<Arc<str>>) -> Shown {
@@ -102,33 +111,32 @@ impl Tx<'_> {
         let stored = event.encode()?;
         let hash = chain::event_hash(&previous, stored.as_bytes());
         let folded = apply(run, event, hash)?;
-        let seq = self.put_event(&folded, number, prev, epoch, &stored)?;
+        let place = Place { number, run_seq: folded.seq, prev, epoch };
+        let seq = self.put_event(&place, &stored, &hash)?;
         Ok((folded, seq))
     }
 
-    /// The stored bytes of the event that `folded` ends with. Returns its place in the journal.
+    /// The stored bytes of an event. Returns its place in the journal.
     pub(super) fn put_event(
         &mut self,
-        folded: &Run,
-        number: i64,
-        prev: Option<u64>,
-        epoch: u64,
+        place: &Place,
         stored: &str,
+        hash: &Digest,
     ) -> Result<u64, Error> {
         let head = &mut self.known.head;
         head.seq += 1;
-        head.hash = chain::journal_hash(&head.hash, &folded.head);
+        head.hash = chain::journal_hash(&head.hash, hash);
         head.at = self.now;
         self.db
             .prepare_cached(include_str!("sql/insert_event.sql"))?
             .execute(params![
                 signed(head.seq),
-                number,
-                signed(folded.seq),
-                prev.map(signed),
-                signed(epoch),
+                place.number,
+                signed(place.run_seq),
+                place.prev.map(signed),
+                signed(place.epoch),
                 stored,
-                folded.head.0,
+                hash.0,
                 head.hash.0,
             ])
             .map_err(|e| explain(self.path, e))?;
@@ -154,21 +162,38 @@ impl Tx<'_> {
 
     /// Tables that follow from single facts; `seq` is the event's place in the journal.
     fn project(&self, number: i64, run: &Run, fact: &Fact, seq: u64) -> Result<(), Error> {
-        let Fact::PhaseCompleted { phase, facts, .. } = fact else { return Ok(()) };
-        if let Facts::Learned(models) = facts {
-            let at = self.now.to_string();
-            for model in models {
-                self.db.prepare_cached(include_str!("sql/insert_model.sql"))?.execute(params![
-                    model.name,
-                    model.digest.0,
-                    model.promoted,
-                    number,
-                    run.revision,
-                    at,
-                ])?;
-            }
+        self.put_models(number, run.revision, fact)?;
+        self.put_history(number, run, fact, seq)
+    }
+
+    /// The versions that a run has learnt.
+    pub(super) fn put_models(&self, number: i64, revision: u32, fact: &Fact) -> Result<(), Error> {
+        let Fact::PhaseCompleted { facts: Facts::Learned(models), .. } = fact else {
+            return Ok(());
+        };
+        let at = self.now.to_string();
+        for model in models {
+            self.db.prepare_cached(include_str!("sql/insert_model.sql"))?.execute(params![
+                model.name,
+                model.digest.0,
+                model.promoted,
+                number,
+                revision,
+                at,
+            ])?;
         }
-        if *phase == Phase::RecordProvenance {
+        Ok(())
+    }
+
+    /// The history row of a run that has been recorded.
+    pub(super) fn put_history(
+        &self,
+        number: i64,
+        run: &Run,
+        fact: &Fact,
+        seq: u64,
+    ) -> Result<(), Error> {
+        if matches!(fact, Fact::PhaseCompleted { phase: Phase::RecordProvenance, .. }) {
             let outcome = run.outcome.map_or("", Outcome::word);
             self.db
                 .prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4)")?

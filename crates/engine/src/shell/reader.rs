@@ -306,8 +306,8 @@ fn is_unfinished(word: &str) -> bool {
     word != "finished" && Outcome::ALL.iter().all(|outcome| outcome.word() != word)
 }
 
-/// Folds a run from its rows.
-pub(super) fn fold(db: &Connection, number: i64) -> Result<Run, Error> {
+/// A run's rows, in order, and how many there should be.
+pub(super) fn rows_of(db: &Connection, number: i64) -> Result<(Vec<Row>, i64), Error> {
     let mut had: i64 = 0;
     let rows = db
         .prepare_cached(include_str!("sql/rows_of_run.sql"))?
@@ -316,6 +316,12 @@ pub(super) fn fold(db: &Connection, number: i64) -> Result<Run, Error> {
             row(found)
         })?
         .collect::<Result<Vec<Row>, _>>()?;
+    Ok((rows, had))
+}
+
+/// Folds a run from its rows.
+pub(super) fn fold(db: &Connection, number: i64) -> Result<Run, Error> {
+    let (rows, had) = rows_of(db, number)?;
     match replay(&rows)? {
         Some(run) if run.seq == had.unsigned_abs() => Ok(run),
         Some(run) => Err(cut_off(number, had, run.seq)),

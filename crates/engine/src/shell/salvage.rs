@@ -6,26 +6,28 @@
 //! the inbox of a driver, and the journal's id, since another journal may go on from the old one.
 
 mod damaged;
-mod named;
 
 use super::{
+    append::Place,
     connection,
     error::Error,
     head::{Held, Known},
+    reader,
     transition::{Tx, signed},
 };
 use crate::{
     digest::Digest,
     journal::{
         Event, Fact, Run, Timestamp, apply, chain,
-        replay::{Broken, Row, check},
+        replay::{Broken, Row, left},
+        retention,
     },
 };
 use damaged::{Damaged, Found};
 use rusqlite::Connection;
 use serde::Serialize;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     fs::{self, File},
     path::{Path, PathBuf},
     sync::Arc,
@@ -49,6 +51,9 @@ pub struct Salvaged {
     pub artifacts_seen: u64,
     /// Artifacts that the events name and that are not among them.
     pub artifacts_missing: u64,
+    /// Runs that lost bodies to retention, and the event that says so to the damage: their rows are
+    /// there, and cannot be folded.
+    pub unaccounted: u64,
     /// The first thing that did not fit; null: everything did.
     pub stopped_at: Option<String>,
     /// The last hash of the new journal.
@@ -103,6 +108,7 @@ fn copy(damaged: &Damaged, part: &Path) -> Result<Salvaged, Error> {
         path: part,
         known: Known::default(),
         named: BTreeSet::new(),
+        gone: HashMap::new(),
         report: Salvaged::default(),
     };
     salvage.events(damaged)?;
@@ -131,7 +137,19 @@ struct Salvage<'a> {
     known: Known,
     /// Artifacts that the copied events name.
     named: BTreeSet<Digest>,
+    /// Runs with bodies gone, until the event comes that accounts for them.
+    gone: HashMap<i64, Gone>,
     report: Salvaged,
+}
+
+/// How far a run has come some of whose events are but hashes.
+#[derive(Clone, Copy)]
+struct Gone {
+    run_seq: u64,
+    head: Digest,
+    last: Option<u64>,
+    epoch: u64,
+    revision: u32,
 }
 
 impl Salvage<'_> {
@@ -143,11 +161,8 @@ impl Salvage<'_> {
                 continue;
             }
             let why = match found {
-                Found::Row(row, epoch) => match self.fits(&row)? {
-                    Ok(fit) => {
-                        self.take(&row, epoch, fit)?;
-                        continue;
-                    }
+                Found::Row(row, epoch) => match self.one(&row, epoch)? {
+                    Ok(()) => continue,
                     Err(why) => why,
                 },
                 Found::Damaged(why) | Found::Nothing(why) => why,
@@ -157,21 +172,26 @@ impl Salvage<'_> {
         self.execute("COMMIT")
     }
 
+    /// Copies the event in a row; why not, where it does not fit what came before.
+    fn one(&mut self, row: &Row, epoch: Option<u64>) -> Result<Result<(), String>, Error> {
+        if chain::journal_hash(&self.known.head.hash, &row.event_hash) != row.journal_hash {
+            return Ok(Err(format!("{}: the journal's chain does not lead here", at(row))));
+        }
+        if row.is_pruned() || self.gone.contains_key(&row.run) {
+            return self.pruned(row, epoch);
+        }
+        match self.fits(row)? {
+            Ok(fit) => Ok(Ok(self.take(row, epoch, fit)?)),
+            Err(why) => Ok(Err(why)),
+        }
+    }
+
     /// The event in a row with its run; why not, where it does not fit what came before.
     fn fits(&mut self, row: &Row) -> Result<Result<Fit, String>, Error> {
-        let head = &self.known.head;
-        let at = format!("row {} (r{} event {})", row.seq, row.run, row.run_seq);
-        if chain::journal_hash(&head.hash, &row.event_hash) != row.journal_hash {
-            return Ok(Err(format!("{at}: the journal's chain does not lead here")));
-        }
-        let before = match self.tx(head.at).held(row.run) {
-            Ok(held) => Some(held),
-            Err(Error::NoSuchRun(_)) => None,
-            Err(error) => return Err(error),
-        };
+        let before = self.held(row.run)?;
         let run = before.as_ref().map(|held| &held.run);
         let (seq, hash) = run.map_or((0, Digest::ZERO), |run| (run.seq, run.head));
-        let event = match check(row, seq, &hash) {
+        let event = match row.check(seq, &hash) {
             Ok(event) => event,
             Err(broken) => return Ok(Err(broken.to_string())),
         };
@@ -183,7 +203,7 @@ impl Salvage<'_> {
             }
         };
         if run.created.number != row.run {
-            return Ok(Err(format!("{at}: it is an event of r{}", run.created.number)));
+            return Ok(Err(format!("{}: it is an event of r{}", at(row), run.created.number)));
         }
         Ok(Ok(Fit { event, run, before }))
     }
@@ -192,22 +212,22 @@ impl Salvage<'_> {
     fn take(&mut self, row: &Row, epoch: Option<u64>, fit: Fit) -> Result<(), Error> {
         let Fit { event, run, before } = fit;
         let number = row.run;
-        named::by(&event.fact, &mut self.named);
+        retention::artifacts(&event.fact, &mut self.named);
         let epoch = plausible(epoch, before.as_ref().map_or(1, |held| held.epoch));
         let mut tx = self.tx(event.at);
         match &before {
             None => tx.insert_run(run.id, &run.created, None)?,
             Some(held) if held.epoch != epoch => {
-                let sql = "UPDATE runs SET epoch = ?2 WHERE id = ?1";
-                tx.db.prepare_cached(sql)?.execute((number, signed(epoch)))?;
+                tx.set_epoch(number, epoch)?;
             }
             Some(_) => {}
         }
         if let Fact::TargetAcquired { target, epoch } = &event.fact {
-            tx.put_lease(target, number, signed(*epoch))?;
+            tx.put_lease(target, Some(number), signed(*epoch))?;
         }
         let last = before.as_ref().and_then(|held| held.last);
-        let seq = tx.put_event(&run, number, last, epoch, &row.event)?;
+        let place = Place { number, run_seq: run.seq, prev: last, epoch };
+        let seq = tx.put_event(&place, &row.event, &row.event_hash)?;
         let held_target = before.as_ref().is_some_and(|held| held.run.target_epoch.is_some());
         tx.follow(&run, held_target, &event.fact, seq)?;
         let mut held =
@@ -219,12 +239,100 @@ impl Salvage<'_> {
         } else {
             self.known.runs.insert(number, held);
         }
+        self.took(seq)
+    }
+
+    /// Copies an event of a run that lost bodies to retention: what followed from its events is
+    /// known once the event has come that accounts for them.
+    fn pruned(&mut self, row: &Row, epoch: Option<u64>) -> Result<Result<(), String>, Error> {
+        let number = row.run;
+        let before = match self.gone.get(&number) {
+            Some(gone) => *gone,
+            None => match self.held(number)? {
+                Some(held) => {
+                    let Held { run, last, epoch, .. } = held;
+                    let (run_seq, head, revision) = (run.seq, run.head, run.revision);
+                    Gone { run_seq, head, last, epoch, revision }
+                }
+                None => return Ok(Err(format!("{}: the run's first body is gone", at(row)))),
+            },
+        };
+        let event = match row.is_pruned() {
+            true => row.follows(before.run_seq).map(|()| None),
+            false => row.check(before.run_seq, &before.head).map(Some),
+        };
+        let event = match event {
+            Ok(event) => event,
+            Err(broken) => return Ok(Err(broken.to_string())),
+        };
+        let ends = matches!(event, Some(Event { fact: Fact::RunCompacted(_), .. }));
+        let whole = if ends {
+            let (mut rows, _) = reader::rows_of(self.db, number)?;
+            rows.push(row.clone());
+            match left(&rows) {
+                Ok(whole) => whole,
+                Err(broken) => return Ok(Err(broken.to_string())),
+            }
+        } else {
+            None
+        };
+        self.known.runs.remove(&number);
+        let now = event.as_ref().map_or(self.known.head.at, |event| event.at);
+        if let Some(event) = &event {
+            retention::artifacts(&event.fact, &mut self.named);
+        }
+        let epoch = plausible(epoch, before.epoch);
+        let mut tx = self.tx(now);
+        if epoch != before.epoch {
+            tx.set_epoch(number, epoch)?;
+        }
+        if let Some(Event { fact: Fact::TargetAcquired { target, epoch }, .. }) = &event {
+            // It was given back long ago; what stays is that later ones have a higher epoch.
+            tx.put_lease(target, None, signed(*epoch))?;
+        }
+        let place = Place { number, run_seq: row.run_seq, prev: before.last, epoch };
+        let seq = tx.put_event(&place, &row.event, &row.event_hash)?;
+        if let Some(whole) = whole {
+            self.gone.remove(&number);
+            for (run, event, seq) in &whole.phases {
+                self.tx(event.at).put_history(number, run, &event.fact, *seq)?;
+            }
+            let mut held =
+                Held { run: Arc::new(whole.run), last: Some(seq), owner: None, epoch, shown: None };
+            let mut tx = self.tx(now);
+            tx.mark_compacted(&held.run)?;
+            tx.show(&mut held, None)?;
+        } else {
+            let reopened =
+                matches!(event, Some(Event { fact: Fact::RollbackRequested { .. }, .. }));
+            let revision = before.revision + u32::from(reopened);
+            if let Some(event) = &event {
+                // In the order in which they were learnt: that is what counts their versions.
+                tx.put_models(number, revision, &event.fact)?;
+            }
+            let (run_seq, head) = (row.run_seq, row.event_hash);
+            self.gone.insert(number, Gone { run_seq, head, last: Some(seq), epoch, revision });
+        }
+        self.took(seq).map(Ok)
+    }
+
+    /// Counts an event that was copied.
+    fn took(&mut self, seq: u64) -> Result<(), Error> {
         self.report.events = seq;
         if seq.is_multiple_of(BATCH) {
             self.execute("COMMIT")?;
             self.execute("BEGIN IMMEDIATE")?;
         }
         Ok(())
+    }
+
+    /// The run as it was copied so far.
+    fn held(&mut self, number: i64) -> Result<Option<Held>, Error> {
+        match self.tx(self.known.head.at).held(number) {
+            Ok(held) => Ok(Some(held)),
+            Err(Error::NoSuchRun(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn artifacts(&mut self, damaged: &Damaged) -> Result<(), Error> {
@@ -253,6 +361,11 @@ impl Salvage<'_> {
             tx.show(&mut held, None)?;
         }
         self.execute("COMMIT")?;
+        self.report.unaccounted = self.gone.len() as u64;
+        for number in self.gone.keys() {
+            // Nothing is left to drive: only what had ended is ever compacted.
+            self.db.execute("UPDATE runs SET status = 'finished' WHERE id = ?1", [number])?;
+        }
         let count = |sql| self.db.query_row(sql, [], |row| row.get::<_, i64>(0));
         self.report.runs = count("SELECT count(*) FROM runs")?.unsigned_abs();
         let sql = "SELECT count(*) FROM runs WHERE status <> 'finished'";
@@ -268,6 +381,10 @@ impl Salvage<'_> {
     fn execute(&self, sql: &str) -> Result<(), Error> {
         self.db.execute_batch(sql).map_err(|e| connection::explain(self.path, e))
     }
+}
+
+fn at(row: &Row) -> String {
+    format!("row {} (r{} event {})", row.seq, row.run, row.run_seq)
 }
 
 /// No chain covers the epochs: one that falls, or leaps, is not believed.

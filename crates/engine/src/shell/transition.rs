@@ -263,22 +263,38 @@ impl<'a> Tx<'a> {
             holder => {
                 self.wrote = true;
                 let next = holder.map_or(1, |(_, epoch)| epoch + 1);
-                self.put_lease(&target, number, next)?;
+                self.put_lease(&target, Some(number), next)?;
                 Command::Hold { target, epoch: next.unsigned_abs() }
             }
         };
         self.decide_and_append(held, event::ENGINE, command)
     }
 
-    /// The run has the target's lease under this epoch.
-    pub(super) fn put_lease(&self, target: &str, number: i64, epoch: i64) -> Result<(), Error> {
+    /// The run (or nobody) has the target's lease under this epoch.
+    pub(super) fn put_lease(
+        &self,
+        target: &str,
+        number: Option<i64>,
+        epoch: i64,
+    ) -> Result<(), Error> {
         self.db
             .prepare_cached(include_str!("sql/take_target.sql"))?
             .execute(params![target, number, epoch])?;
         Ok(())
     }
 
-    fn take_lease(&mut self, held: &mut Held, owner: Option<Arc<str>>) -> Result<(), Error> {
+    /// The run's lease is of this epoch.
+    pub(super) fn set_epoch(&self, number: i64, epoch: u64) -> Result<(), Error> {
+        let sql = "UPDATE runs SET epoch = ?2 WHERE id = ?1";
+        self.db.prepare_cached(sql)?.execute(params![number, signed(epoch)])?;
+        Ok(())
+    }
+
+    pub(super) fn take_lease(
+        &mut self,
+        held: &mut Held,
+        owner: Option<Arc<str>>,
+    ) -> Result<(), Error> {
         self.wrote = true;
         let number = held.run.created.number;
         let sql = "UPDATE runs SET owner = ?2, epoch = epoch + 1 WHERE id = ?1 RETURNING epoch";
@@ -341,7 +357,7 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
-    fn decide_and_append(
+    pub(super) fn decide_and_append(
         &mut self,
         held: &mut Held,
         actor: &str,
@@ -353,7 +369,11 @@ impl<'a> Tx<'a> {
 
     /// Ends a transition: the run's row shows how it stands, and whoever drives it keeps the lease
     /// only while something is left to drive.
-    fn settle(&mut self, mut held: Held, owner: Option<&str>) -> Result<Arc<Run>, Error> {
+    pub(super) fn settle(
+        &mut self,
+        mut held: Held,
+        owner: Option<&str>,
+    ) -> Result<Arc<Run>, Error> {
         let over = matches!(due(&held.run, self.now), Due::Person | Due::Sleep(_) | Due::End);
         let owner = owner.filter(|_| !over).map(|owner| match &held.owner {
             Some(held) if **held == *owner => held.clone(),

@@ -5,18 +5,19 @@
 
 mod shown;
 
-use super::{error::Error, reader::Reader};
+use super::{error::Error, reader::Reader, retention::Runs};
 use crate::{
     digest::Digest,
     journal::{
         Run, apply, chain,
         event::{Event, Fact},
-        replay::Row,
+        replay::{Broken, Row, left},
+        retention,
     },
 };
 use rusqlite::OptionalExtension;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const CHUNK: u32 = 1_000;
 
@@ -38,9 +39,17 @@ pub struct Report {
     pub events: u64,
     pub runs: u64,
     pub artifacts: u64,
+    pub pruned: Pruned,
     pub differences: Vec<Difference>,
     /// The journal's last hash: what an anchor elsewhere would hold.
     pub head: Digest,
+}
+
+/// What retention took: events whose hash is all that is left, and an event says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Pruned {
+    pub events: u64,
+    pub runs: Runs,
 }
 
 struct Verifier<'a> {
@@ -51,6 +60,10 @@ struct Verifier<'a> {
     open: BTreeMap<i64, Folded>,
     /// Runs that were sealed while their row had gone on: reopened later, or cut off.
     later: BTreeMap<i64, Folded>,
+    /// Artifacts that the event in hand names.
+    named: BTreeSet<Digest>,
+    /// How many ended runs have bodies gone without an event, so far, that accounts for them.
+    unaccounted: i64,
     seq: u64,
     /// The journal's end when this began. What others append meanwhile is not looked at.
     until: u64,
@@ -72,6 +85,10 @@ struct Folded {
     last: Option<u64>,
     head: Digest,
     broken: bool,
+    /// Bodies are gone: what is left is folded once the event has come that accounts for them.
+    gone: bool,
+    /// Which revision the run is at then.
+    revision: u32,
 }
 
 /// Verifies the journal: everything, or what concerns one run.
@@ -85,6 +102,8 @@ pub fn verify(reader: &Reader, only: Option<i64>) -> Result<Report, Error> {
         report: Report::default(),
         open: BTreeMap::new(),
         later: BTreeMap::new(),
+        named: BTreeSet::new(),
+        unaccounted: 0,
         seq: 0,
         until: reader.events()?,
         begun: 0,
@@ -149,6 +168,9 @@ impl Verifier<'_> {
 
     fn fold(&mut self, row: &Row) -> Result<(), Error> {
         let folded = self.open.remove(&row.run).or_else(|| self.later.remove(&row.run));
+        if folded.is_none() && row.run_seq > 1 && self.accounts(row)? {
+            return Ok(());
+        }
         let mut folded = folded.unwrap_or_default();
         self.linked(row, &mut folded);
         let last = folded.last.replace(row.seq);
@@ -157,6 +179,14 @@ impl Verifier<'_> {
             self.differs("edited", place(row), detail, row.run);
         }
         (folded.run_seq, folded.head) = (row.run_seq, row.event_hash);
+        if row.is_pruned() {
+            if let Some(run) = folded.run.take() {
+                folded.revision = run.revision;
+            }
+            folded.gone = true;
+            self.open.insert(row.run, folded);
+            return Ok(());
+        }
         let event = match Event::decode(&row.event) {
             Ok(event) => event,
             Err(error) => {
@@ -166,10 +196,15 @@ impl Verifier<'_> {
                 return Ok(());
             }
         };
+        self.artifacts_of(&event.fact, row)?;
+        if folded.gone {
+            return self.between(row, &event, folded);
+        }
         if !folded.broken {
             match apply(folded.run.take(), &event, row.event_hash) {
                 Ok(run) => {
-                    self.shown(&run, &event.fact, row)?;
+                    self.models_of(row.run, run.revision, &event)?;
+                    self.history_of(row.run, &run, &event.fact, row.seq)?;
                     folded.run = Some(run);
                 }
                 Err(error) => {
@@ -186,6 +221,97 @@ impl Verifier<'_> {
         }
     }
 
+    /// An event of a run with bodies gone. Once it has ended it is forgotten, so that memory does
+    /// not grow with what retention took.
+    fn between(&mut self, row: &Row, event: &Event, mut folded: Folded) -> Result<(), Error> {
+        let fact = &event.fact;
+        if matches!(fact, Fact::RunCompacted(_)) {
+            return self.compacted(row, folded.broken);
+        }
+        folded.revision += u32::from(matches!(fact, Fact::RollbackRequested { .. }));
+        self.models_of(row.run, folded.revision, event)?;
+        // The one event that may follow then is the one that accounts for them.
+        let ended = matches!(fact, Fact::RunSealed { .. }) && !folded.broken;
+        if ended && self.row_seq(row.run)? == Some(folded.run_seq + 1) {
+            self.unaccounted += 1;
+        } else {
+            self.open.insert(row.run, folded);
+        }
+        Ok(())
+    }
+
+    /// Whether this row accounts for what is gone of a run that was forgotten.
+    fn accounts(&mut self, row: &Row) -> Result<bool, Error> {
+        let event = Event::decode(&row.event);
+        if !event.is_ok_and(|event| matches!(event.fact, Fact::RunCompacted(_))) {
+            return Ok(false);
+        }
+        self.unaccounted -= 1;
+        self.compacted(row, false)?;
+        Ok(true)
+    }
+
+    /// A run is whole again: folded from what is left of it, up to the row that says what is gone.
+    fn compacted(&mut self, row: &Row, broken: bool) -> Result<(), Error> {
+        let mut rows = self.reader.rows(Some(row.run), 0, u32::MAX)?;
+        rows.retain(|other| other.seq <= row.seq);
+        let pruned = rows.iter().filter(|row| row.is_pruned()).count() as u64;
+        let mut folded = Folded {
+            run: None,
+            run_seq: row.run_seq,
+            last: Some(row.seq),
+            head: row.event_hash,
+            broken,
+            gone: false,
+            revision: 0,
+        };
+        match left(&rows) {
+            Ok(Some(left)) => {
+                for (run, event, seq) in &left.phases {
+                    self.history_of(row.run, run, &event.fact, *seq)?;
+                }
+                self.report.pruned.events += pruned;
+                self.report.pruned.runs.add(row.run);
+                folded.run = Some(left.run);
+            }
+            // What is wrong with its rows has been told where they stand, but for this.
+            Ok(None) => folded.broken = true,
+            Err(broken) => {
+                let kind = match broken {
+                    Broken::Hash { .. } | Broken::Decode { .. } | Broken::Illegal { .. } => {
+                        "edited"
+                    }
+                    Broken::Gap { .. } | Broken::Unannounced { .. } => "missing",
+                };
+                self.differs(kind, place(row), broken.to_string(), row.run);
+                folded.broken = true;
+            }
+        }
+        self.sealed(row.run, folded)
+    }
+
+    /// Every artifact that the event names is there.
+    fn artifacts_of(&mut self, fact: &Fact, row: &Row) -> Result<(), Error> {
+        let mut named = std::mem::take(&mut self.named);
+        retention::artifacts(fact, &mut named);
+        while let Some(digest) = named.pop_first() {
+            let sql = "SELECT EXISTS (SELECT 1 FROM artifacts WHERE digest = ?1)";
+            let there: bool =
+                self.reader.db.prepare_cached(sql)?.query_row([digest.0], |row| row.get(0))?;
+            if there {
+                continue;
+            }
+            // Retention may have taken both meanwhile.
+            let now = self.reader.rows(None, row.seq - 1, 1)?;
+            if !now.first().is_some_and(Row::is_pruned) {
+                let at = format!("artifact {}", digest.short());
+                self.differs("missing", at, format!("{} names it", place(row)), row.run);
+            }
+        }
+        self.named = named;
+        Ok(())
+    }
+
     /// Whether the row is the run's next, and its bytes those of its hash.
     fn linked(&mut self, row: &Row, folded: &mut Folded) {
         if row.run_seq != folded.run_seq + 1 {
@@ -194,7 +320,10 @@ impl Verifier<'_> {
             self.differs(kind, place(row), detail, row.run);
             folded.broken = true;
         }
-        if chain::event_hash(&folded.head, row.event.as_bytes()) != row.event_hash {
+        // What the chain says of a body that is gone is its hash, which the journal's chain covers.
+        if !row.is_pruned()
+            && chain::event_hash(&folded.head, row.event.as_bytes()) != row.event_hash
+        {
             let detail = "its bytes do not match their hash".to_owned();
             self.differs("edited", place(row), detail, row.run);
             folded.broken = true;
@@ -204,17 +333,22 @@ impl Verifier<'_> {
     /// A sealed run is compared with its row and forgotten, so that memory does not grow with
     /// the journal; where the row has gone on, more events must follow.
     fn sealed(&mut self, number: i64, folded: Folded) -> Result<(), Error> {
+        if self.row_seq(number)?.is_some_and(|seq| seq > folded.run_seq) {
+            self.later.insert(number, folded);
+            return Ok(());
+        }
+        self.end(number, &folded)
+    }
+
+    /// How many events the run's row says there are.
+    fn row_seq(&self, number: i64) -> Result<Option<u64>, Error> {
         let seq = self
             .reader
             .db
             .prepare_cached("SELECT seq FROM runs WHERE id = ?1")?
             .query_row([number], |row| row.get::<_, i64>(0))
             .optional()?;
-        if seq.is_some_and(|seq| seq.unsigned_abs() > folded.run_seq) {
-            self.later.insert(number, folded);
-            return Ok(());
-        }
-        self.end(number, &folded)
+        Ok(seq.map(i64::unsigned_abs))
     }
 
     fn count(&self, sql: &str) -> rusqlite::Result<i64> {
@@ -226,7 +360,13 @@ impl Verifier<'_> {
         let mut left = std::mem::take(&mut self.open);
         left.append(&mut self.later);
         for (number, folded) in left {
+            if folded.gone && !folded.broken {
+                self.unannounced(number);
+            }
             self.end(number, &folded)?;
+        }
+        if self.unaccounted != 0 {
+            self.forgotten()?;
         }
         if self.count("SELECT count(*) FROM runs")? == self.begun {
             return Ok(());
@@ -243,6 +383,29 @@ impl Verifier<'_> {
             self.differs("truncated", at, "the run's last events are gone".to_owned(), run);
         }
         Ok(())
+    }
+
+    /// Runs that were forgotten with bodies gone, and no event ever accounted for them.
+    fn forgotten(&mut self) -> Result<(), Error> {
+        let numbers: Vec<i64> = self
+            .reader
+            .db
+            .prepare(include_str!("sql/gone.sql"))?
+            .query_map([self.until.cast_signed()], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        for number in numbers {
+            self.unannounced(number);
+        }
+        Ok(())
+    }
+
+    fn unannounced(&mut self, number: i64) {
+        let Err(Error::Broken(Broken::Unannounced { .. })) = self.reader.run(number) else {
+            // Compacted meanwhile.
+            return;
+        };
+        let detail = "bodies of its events are gone, and no event says that retention took them";
+        self.differs("missing", format!("events of r{number}"), detail.to_owned(), number);
     }
 
     fn artifacts(&mut self) -> Result<(), Error> {

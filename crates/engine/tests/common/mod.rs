@@ -14,7 +14,7 @@ use kaizen_engine::{
         event::{Generated, Judged},
     },
     json::Json,
-    shell::{Clock, Error, Reader, Store, verify},
+    shell::{Clock, Error, Reader, Store, Tx, verify},
 };
 use std::{
     path::PathBuf,
@@ -82,6 +82,19 @@ impl Place {
         let report = verify::verify(&reader, None).unwrap();
         report.differences.into_iter().map(|d| format!("{} {}", d.kind, d.at)).collect()
     }
+}
+
+/// The texts that [`created`] names.
+pub fn texts() -> Vec<Vec<u8>> {
+    [b"definition".to_vec(), b"policy".to_vec()].into()
+}
+
+/// Keeps them.
+pub fn put_texts(tx: &mut Tx<'_>) -> Result<(), Error> {
+    for text in texts() {
+        tx.put_artifact(&text)?;
+    }
+    Ok(())
 }
 
 pub fn created(number: i64) -> Created {
@@ -155,6 +168,7 @@ pub async fn create(store: &Store) -> Arc<Run> {
     let me = store.me().to_owned();
     let made = store.write(move |tx| {
         let number = tx.next_number()?;
+        put_texts(tx)?;
         tx.create(Uuid::now_v7(), created(number), "ada", &me)
     });
     made.await.unwrap()

@@ -71,7 +71,7 @@ impl Tables {
         let number = stored.run;
         let before = self.runs.get(&number).cloned();
         let (seq, head) = before.as_ref().map_or((0, Digest::ZERO), |run| (run.seq, run.head));
-        let event = replay::check(row, seq, &head).map_err(|broken| broken.to_string())?;
+        let event = row.check(seq, &head).map_err(|broken| broken.to_string())?;
         let journal = chain::journal_hash(&self.head.hash, &stored.event_hash);
         if (stored.seq, stored.journal_hash) != (self.head.seq + 1, journal) {
             return Err(format!("row {} is not in the journal's chain", stored.seq));

@@ -1,6 +1,6 @@
 //! The life of a run, transition by transition: every kind of row that a journal holds comes of it.
 
-use crate::common::{binding, complete, created, decision, note};
+use crate::common::{binding, complete, created, decision, note, put_texts};
 use kaizen_engine::{
     digest::Digest,
     journal::{
@@ -44,6 +44,7 @@ pub async fn begin(store: &Store) -> Result<Arc<Run>, Error> {
     let made = store.write(move |tx| {
         let number = tx.next_number()?;
         let created = Created { target: format!("t{number}"), ..created(number) };
+        put_texts(tx)?;
         tx.create(Uuid::now_v7(), created, "ada", &me)
     });
     made.await

@@ -47,7 +47,8 @@ pub(super) fn queued(
         | Fact::RollbackCompleted { .. }
         | Fact::OperatorNeeded { .. }
         | Fact::OperatorResolved { .. }
-        | Fact::RunSealed { .. } => None,
+        | Fact::RunSealed { .. }
+        | Fact::RunCompacted(_) => None,
     }
 }
 
@@ -151,7 +152,8 @@ pub(super) fn running(run: &mut Run, phase: Phase, attempt: u32, event: &Event) 
         | Fact::RollbackRequested { .. }
         | Fact::RollbackCompleted { .. }
         | Fact::OperatorResolved { .. }
-        | Fact::RunSealed { .. } => None,
+        | Fact::RunSealed { .. }
+        | Fact::RunCompacted(_) => None,
     }
 }
 
@@ -278,6 +280,7 @@ pub(super) fn waiting(run: &mut Run, stay: Live, event: &Event) -> Option<Status
         | Fact::RollbackCompleted { .. }
         | Fact::OperatorNeeded { .. }
         | Fact::OperatorResolved { .. }
-        | Fact::RunSealed { .. } => None,
+        | Fact::RunSealed { .. }
+        | Fact::RunCompacted(_) => None,
     }
 }

@@ -68,7 +68,8 @@ pub(super) fn rolling_back(run: &mut Run, cause: Cause, event: &Event) -> Option
         | Fact::CancelRequested { .. }
         | Fact::RollbackRequested { .. }
         | Fact::OperatorResolved { .. }
-        | Fact::RunSealed { .. } => None,
+        | Fact::RunSealed { .. }
+        | Fact::RunCompacted(_) => None,
     }
 }
 
@@ -100,7 +101,8 @@ pub(super) fn sleeping(run: &mut Run, then: &Live, event: &Event) -> Option<Stat
         | Fact::RollbackCompleted { .. }
         | Fact::OperatorNeeded { .. }
         | Fact::OperatorResolved { .. }
-        | Fact::RunSealed { .. } => None,
+        | Fact::RunSealed { .. }
+        | Fact::RunCompacted(_) => None,
     }
 }
 
@@ -129,7 +131,8 @@ pub(super) fn paused(run: &mut Run, then: &Live, event: &Event) -> Option<Status
         | Fact::RollbackCompleted { .. }
         | Fact::OperatorNeeded { .. }
         | Fact::OperatorResolved { .. }
-        | Fact::RunSealed { .. } => None,
+        | Fact::RunSealed { .. }
+        | Fact::RunCompacted(_) => None,
     }
 }
 
@@ -177,7 +180,8 @@ pub(super) fn needs_operator(
         | Fact::RollbackRequested { .. }
         | Fact::RollbackCompleted { .. }
         | Fact::OperatorNeeded { .. }
-        | Fact::RunSealed { .. } => None,
+        | Fact::RunSealed { .. }
+        | Fact::RunCompacted(_) => None,
     }
 }
 
@@ -187,7 +191,14 @@ pub(super) fn finished(run: &mut Run, outcome: Outcome, event: &Event) -> Option
             run.sealed = true;
             Some(Status::Finished { outcome })
         }
-        Fact::RollbackRequested { .. } if outcome == Outcome::Kept && run.sealed => {
+        Fact::RunCompacted(compacted) if run.sealed && run.compacted.is_none() => {
+            let revisions = compacted.outcomes.len() == run.revision as usize;
+            let ended = revisions && compacted.outcomes.last() == Some(&outcome);
+            ended.then(|| compact(run, compacted))?
+        }
+        Fact::RollbackRequested { .. }
+            if outcome == Outcome::Kept && run.sealed && run.compacted.is_none() =>
+        {
             run.sealed = false;
             run.outcome = None;
             run.finished_at = None;
@@ -218,6 +229,7 @@ pub(super) fn finished(run: &mut Run, outcome: Outcome, event: &Event) -> Option
         | Fact::OperatorNeeded { .. }
         | Fact::OperatorResolved { .. }
         | Fact::Noted { .. }
-        | Fact::RunSealed { .. } => None,
+        | Fact::RunSealed { .. }
+        | Fact::RunCompacted(_) => None,
     }
 }

@@ -4,9 +4,11 @@ use crate::journal::{
     event::{Event, Failure, How},
     gate::Decision,
     phase::{Effect, Outcome, Phase},
+    retention::Compacted,
     state::{Cause, EffectState, Live, Run, Status},
 };
 use serde_json::Value;
+use std::sync::Arc;
 
 pub(super) const fn begin(phase: Phase) -> Status {
     Status::Live(Live::Running { phase, attempt: 1 })
@@ -67,6 +69,23 @@ pub(super) fn void(run: &mut Run) -> Status {
     run.gate = None;
     run.target_epoch = None;
     begin(Phase::Generate)
+}
+
+/// Retention: what is left of a run is what its remaining events say. `None`: it never ended.
+pub(super) fn compact(run: &mut Run, compacted: &Arc<Compacted>) -> Option<Status> {
+    let outcome = *compacted.outcomes.last()?;
+    run.outputs.retain(|phase, _| *phase == Phase::RecordProvenance);
+    run.change = None;
+    run.judged = None;
+    run.gate = None;
+    run.target_epoch = None;
+    run.spent_ms = compacted.spent_ms;
+    run.failure.clone_from(&compacted.failure);
+    run.finished_at = Some(compacted.finished_at);
+    run.outcome = Some(outcome);
+    run.sealed = true;
+    run.compacted = Some(compacted.clone());
+    Some(Status::Finished { outcome })
 }
 
 pub(super) fn has_decided(approvals: &[Decision], decision: &Decision) -> bool {

@@ -5,5 +5,6 @@
 mod pairs;
 mod random;
 mod refusals;
+mod retention;
 mod stored;
 pub mod story;

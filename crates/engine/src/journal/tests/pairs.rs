@@ -172,6 +172,17 @@ fn events(run: &Run) -> Vec<(String, Fact, Timestamp)> {
     add("", Fact::Noted { topic: "t".to_owned(), body: inline(&1) });
     add("", Fact::RunSealed { events: run.seq });
     add(" with another count", Fact::RunSealed { events: run.seq + 1 });
+    let outcomes: Vec<_> = (0..run.revision).filter_map(|_| run.outcome).collect();
+    let compacted = Compacted {
+        pruned: vec![2],
+        outcomes,
+        finished_at: run.updated_at,
+        spent_ms: run.spent_ms,
+        failure: run.failure.clone(),
+    };
+    let too_few = Compacted { outcomes: Vec::new(), ..compacted.clone() };
+    add("", Fact::RunCompacted(Arc::new(compacted)));
+    add(" without an outcome", Fact::RunCompacted(Arc::new(too_few)));
     all.push((
         "approved too late".to_owned(),
         Fact::Approved { decision: decision("grace") },

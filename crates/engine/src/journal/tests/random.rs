@@ -19,7 +19,8 @@ pub fn invariants(run: &Run, told: &str) {
     let announced =
         run.effects.values().filter(|state| matches!(state, EffectState::Announced { .. }));
     assert!(announced.count() <= 1, "{told}: two effects under way");
-    let deployed = run.effects.keys().any(|effect| effect.undone_by().is_some());
+    let deployed =
+        run.compacted.is_none() && run.effects.keys().any(|effect| effect.undone_by().is_some());
     if deployed {
         let gate = run.gate.as_ref().unwrap_or_else(|| panic!("{told}: effects without a gate"));
         let digest = gate.binding.digest();
@@ -41,6 +42,9 @@ pub fn invariants(run: &Run, told: &str) {
         assert_eq!(run.outcome, Some(outcome), "{told}");
         assert_eq!(run.unresolved(), None, "{told}: ended with an open effect");
         assert!(run.target_epoch.is_none(), "{told}: ended with the target's lease");
+        if run.compacted.is_some() {
+            return;
+        }
         if outcome == Outcome::Kept {
             let judged = run.judged.as_ref().is_some_and(|judged| judged.keep);
             assert!(judged, "{told}: kept without being judged so");
@@ -78,7 +82,7 @@ fn fold(run: Run, facts: Vec<Fact>, now: Timestamp, told: &str) -> Run {
 }
 
 #[derive(Debug, Clone)]
-struct Setting {
+pub struct Setting {
     quorum: u32,
     dry_run: bool,
     separated: bool,
@@ -89,7 +93,7 @@ struct Setting {
     needs_human: bool,
 }
 
-fn settings() -> impl Strategy<Value = Setting> {
+pub fn settings() -> impl Strategy<Value = Setting> {
     (1..3u32, prop::bool::weighted(0.1), any::<(bool, bool, bool, bool, bool, bool)>()).prop_map(
         |(quorum, dry_run, (separated, named, auto, pre_approved, park, needs_human))| Setting {
             quorum,
@@ -104,7 +108,7 @@ fn settings() -> impl Strategy<Value = Setting> {
     )
 }
 
-fn begin(setting: &Setting) -> Run {
+pub fn begin(setting: &Setting) -> Run {
     let mut created = created(setting.quorum);
     created.dry_run = setting.dry_run;
     created.budget_ms = 500;
@@ -157,7 +161,7 @@ fn command(run: &Run, setting: &Setting, which: u8, arg: u8, now: Timestamp) -> 
     failure.class = [Class::Retry, Class::Operator, Class::Bug][usize::from(arg) % 3];
     let value = json!({ "arg": arg });
     let (target, epoch) = (TARGET.to_owned(), u64::from(arg));
-    match which % 31 {
+    match which % 32 {
         0..=6 => {
             let output = inline(&value);
             Command::Complete { phase, attempt, spent_ms: u64::from(arg), output, facts }
@@ -198,6 +202,10 @@ fn command(run: &Run, setting: &Setting, which: u8, arg: u8, now: Timestamp) -> 
             _ => Command::Rollback { reason, later: vec!["r9".to_owned()] },
         },
         29 => Command::Unpause,
+        30 => Command::Compact {
+            pruned: vec![2, u64::from(arg)],
+            outcomes: run.outcome.into_iter().collect(),
+        },
         _ => Command::Resolve { effect, done: arg.is_multiple_of(2), reason },
     }
 }
@@ -212,6 +220,7 @@ fn is_a_persons(command: &Command) -> bool {
         | Command::Rollback { .. }
         | Command::Resolve { .. }
         | Command::Resume { .. }
+        | Command::Compact { .. }
         | Command::Note { .. } => true,
         Command::Complete { .. }
         | Command::Fail { .. }
@@ -230,7 +239,7 @@ fn is_a_persons(command: &Command) -> bool {
 }
 
 /// Does what is due, with the outcome that `pick` says (0: all goes well).
-fn drive(run: &Run, setting: &Setting, due: &Due, pick: u8, now: Timestamp) -> Option<Command> {
+pub fn drive(run: &Run, setting: &Setting, due: &Due, pick: u8, now: Timestamp) -> Option<Command> {
     let value = json!({ "pick": pick });
     let (spent_ms, retry_after_ms) = (u64::from(pick), 1_000);
     let fail = |phase, attempt, class| Command::Fail {

@@ -66,6 +66,13 @@ fn one_of_each() -> Vec<Fact> {
         Fact::OperatorResolved { effect, done: false, reason },
         Fact::Noted { topic: "t".to_owned(), body: inline(&json!(0.1)) },
         Fact::RunSealed { events: 12 },
+        Fact::RunCompacted(Arc::new(Compacted {
+            pruned: vec![2, 3, 5],
+            outcomes: vec![Outcome::Kept, Outcome::RolledBack],
+            finished_at: START,
+            spent_ms: 12,
+            failure: None,
+        })),
     ]
 }
 

@@ -3,7 +3,7 @@
 
 use super::{Difference, Folded, Verifier};
 use crate::{
-    journal::{Fact, Facts, Outcome, Phase, Run, replay::Row},
+    journal::{Event, Fact, Facts, Outcome, Phase, Run},
     shell::{error::Error, head::Shown},
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -13,7 +13,7 @@ mod migrations {
 }
 
 /// The columns of a run's row that its fold decides, in the order of the query.
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 10] = [
     "uuid",
     "workflow",
     "target",
@@ -23,6 +23,7 @@ const COLUMNS: [&str; 9] = [
     "outcome",
     "finished_at",
     "due_at",
+    "compacted_at",
 ];
 
 /// A run's row.
@@ -61,6 +62,7 @@ fn says(run: &Run) -> [Option<String>; COLUMNS.len()] {
         shown.outcome.map(str::to_owned),
         shown.finished_at.map(|at| at.to_string()),
         shown.due_at.map(|at| at.to_string()),
+        run.compacted.is_some().then(|| run.updated_at.to_string()),
     ]
 }
 
@@ -133,45 +135,60 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// The tables that follow from single facts: history and models.
-    pub(super) fn shown(&mut self, run: &Run, fact: &Fact, row: &Row) -> Result<(), Error> {
-        let Fact::PhaseCompleted { phase, facts, .. } = fact else { return Ok(()) };
-        let number = row.run;
-        let at = || format!("r{number} revision {}", run.revision);
-        if *phase == Phase::RecordProvenance {
-            let sql = "SELECT outcome, event FROM history WHERE run = ?1 AND revision = ?2";
-            let found: Option<(String, i64)> = self
-                .reader
-                .db
-                .prepare_cached(sql)?
-                .query_row(params![number, run.revision], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?;
-            let outcome = run.outcome.map_or("", Outcome::word);
-            self.history += 1;
-            if found
-                .is_none_or(|(shown, event)| shown != outcome || event.unsigned_abs() != row.seq)
-            {
-                let detail = "it is not what the run's events say".to_owned();
-                self.differs("edited", format!("the history row of {}", at()), detail, number);
-            }
+    /// The history row of a run that the event records.
+    pub(super) fn history_of(
+        &mut self,
+        number: i64,
+        run: &Run,
+        fact: &Fact,
+        seq: u64,
+    ) -> Result<(), Error> {
+        if !matches!(fact, Fact::PhaseCompleted { phase: Phase::RecordProvenance, .. }) {
+            return Ok(());
         }
-        let Facts::Learned(models) = facts else { return Ok(()) };
+        let sql = "SELECT outcome, event FROM history WHERE run = ?1 AND revision = ?2";
+        let found: Option<(String, i64)> = self
+            .reader
+            .db
+            .prepare_cached(sql)?
+            .query_row(params![number, run.revision], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let outcome = run.outcome.map_or("", Outcome::word);
+        self.history += 1;
+        if found.is_none_or(|(shown, event)| shown != outcome || event.unsigned_abs() != seq) {
+            let detail = "it is not what the run's events say".to_owned();
+            let at = format!("the history row of r{number} revision {}", run.revision);
+            self.differs("edited", at, detail, number);
+        }
+        Ok(())
+    }
+
+    /// The versions of models that the event says were learnt. In the order of the journal: that
+    /// is what counts them.
+    pub(super) fn models_of(
+        &mut self,
+        number: i64,
+        revision: u32,
+        event: &Event,
+    ) -> Result<(), Error> {
+        let Fact::PhaseCompleted { facts: Facts::Learned(models), .. } = &event.fact else {
+            return Ok(());
+        };
         for model in models {
             let version = self.models.entry(model.name.clone()).or_default();
             *version += 1;
             // Of a single run nobody knows how many versions came before.
             let version = self.only.is_none().then_some(*version);
-            let name = &model.name;
-            let digest = model.digest.0;
-            let at_time = run.updated_at.to_string();
+            let (name, at) = (&model.name, event.at.to_string());
             let params =
-                params![number, run.revision, name, digest, model.promoted, at_time, version];
+                params![number, revision, name, model.digest.0, model.promoted, at, version];
             let sql = include_str!("../sql/is_model.sql");
             let found: i64 =
                 self.reader.db.prepare_cached(sql)?.query_row(params, |row| row.get(0))?;
             if found != 1 {
                 let detail = "it is not what the run's events say".to_owned();
-                self.differs("edited", format!("the model {name} of {}", at()), detail, number);
+                let at = format!("the model {name} of r{number} revision {revision}");
+                self.differs("edited", at, detail, number);
             }
         }
         Ok(())

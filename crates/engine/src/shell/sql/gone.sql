@@ -1,0 +1,1 @@
+SELECT DISTINCT run FROM events WHERE event = '' AND seq <= ?1 ORDER BY run

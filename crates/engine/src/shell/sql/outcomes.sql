@@ -1,0 +1,1 @@
+SELECT outcome FROM history WHERE run = ?1 ORDER BY revision
