@@ -8,7 +8,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
+#[path = "../crates/engine/tests/storage_faults/disk.rs"]
+mod disk;
 use common::{HARMFUL, HELPFUL, Project, Ran, WORKFLOW, ran};
+use disk::Disk;
 use kaizen_engine::journal::{Effect, Phase};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -72,24 +75,26 @@ struct Stage {
 
 impl Stage {
     fn set(scenario: &'static Scenario) -> Stage {
-        let stage = (0..TRIES).map(|_| Stage::try_set(scenario));
+        Stage::set_in(scenario, &std::env::temp_dir())
+    }
+
+    fn set_in(scenario: &'static Scenario, folder: &Path) -> Stage {
+        let stage = (0..TRIES).map(|_| Stage::try_set(scenario, folder));
         let mut quiet = stage.filter(|stage| stage.undisturbed.outcome == scenario.outcome);
         quiet.next().expect("an undisturbed run ends as it should")
     }
 
-    fn try_set(scenario: &'static Scenario) -> Stage {
-        let project = Project::quick();
-        // The remote is saved and put back with the project.
-        let remote = project.file("origin.git").display().to_string();
-        project.write(".git/info/exclude", "origin.git\n");
+    fn try_set(scenario: &'static Scenario, folder: &Path) -> Stage {
+        let project = Project::quick_in(folder);
+        let saved = TempDir::new().unwrap();
+        let remote = saved.path().join(REMOTE).display().to_string();
         project.git(&["clone", "-q", "--bare", ".", &remote]);
         project.git(&["remote", "add", "origin", &remote]);
         project.edit_workflow("push = false", "push = true ");
         project.change("change.toml", scenario.change);
-        let saved = TempDir::new().unwrap();
         let mut points = [Vec::new(), Vec::new()];
         for (at, command) in [START, scenario.decision].into_iter().enumerate() {
-            copy(project.path(), &saved.path().join(at.to_string()));
+            save(&project, &saved, at);
             let trace = saved.path().join(format!("trace{at}"));
             let mut command = project.command(command);
             let done = ran(&command.env("KAIZEN_CRASH_TRACE", &trace).output().unwrap());
@@ -111,7 +116,12 @@ impl Stage {
                 std::fs::remove_file(entry.path()).unwrap();
             }
         }
-        copy(&self.saved.path().join(moment.to_string()), self.project.path());
+        let saved = |what: &str| self.saved.path().join(format!("{moment}{what}"));
+        copy(&saved(""), self.project.path());
+        // Somebody else's machine: saved and put back alike, but nothing that happens here reaches it.
+        let remote = self.saved.path().join(REMOTE);
+        std::fs::remove_dir_all(&remote).unwrap();
+        copy(&saved(REMOTE), &remote);
     }
 
     fn command(&self, moment: usize) -> &'static [&'static str] {
@@ -180,6 +190,13 @@ impl Stage {
     }
 }
 
+const REMOTE: &str = "origin.git";
+
+fn save(project: &Project, saved: &TempDir, moment: usize) {
+    copy(project.path(), &saved.path().join(moment.to_string()));
+    copy(&saved.path().join(REMOTE), &saved.path().join(format!("{moment}{REMOTE}")));
+}
+
 fn picture(project: &Project) -> Picture {
     let journal = project.journal();
     let texts = |sql: &str| -> Vec<String> {
@@ -206,8 +223,8 @@ fn picture(project: &Project) -> Picture {
                 .map(|name| format!("{folder}/{name}")),
         );
     }
-    let remote = project.file("origin.git").display().to_string();
-    let pushed = project.git(&["-C", &remote, "log", "--format=%H", "main"]);
+    let remote = project.git(&["remote", "get-url", "origin"]);
+    let pushed = project.git(&["-C", remote.trim(), "log", "--format=%H", "main"]);
     let pushed: Vec<_> = pushed.lines().collect();
     let last = project.git(&["rev-parse", "HEAD"]);
     let models = texts("SELECT name || ' ' || count(*) FROM models GROUP BY name");
@@ -398,7 +415,7 @@ fn a_run_cancelled_after_a_crash_is_undone() {
 fn retention_survives_every_crash_point() {
     let stage = Stage::set(&REJECTED);
     let project = &stage.project;
-    copy(project.path(), &stage.saved.path().join("2"));
+    save(project, &stage.saved, 2);
     let compact: &[&str] = &["journal", "compact", "--older-than", "0s"];
     let trace = stage.saved.path().join("trace2");
     let mut command = project.command(compact);
@@ -424,4 +441,26 @@ fn retention_survives_every_crash_point() {
     }
     println!("retention: {} kills", points.len());
     assert!(points.len() >= 6, "only {points:?}");
+}
+
+/// The power goes at a point: the process dies, and of the journal, the repository, the worktree
+/// and the target, all on one disk, what was never synced is gone with it.
+#[test]
+fn a_power_cut_at_every_second_point_changes_nothing() {
+    let Some(mut disk) = Disk::image(128) else { return };
+    let stage = Stage::set_in(&ROLLED_BACK, &disk.path());
+    let points: Vec<_> = stage.points[1].iter().step_by(2).collect();
+    for point in &points {
+        let ended = (0..TRIES).any(|_| {
+            stage.back_to(1);
+            disk.syncs();
+            assert!(stage.killed_at(stage.command(1), point), "{point} was not passed");
+            let copy = disk.copied();
+            disk.comes_back(copy);
+            stage.carries_on(&format!("a power cut at {point}"))
+        });
+        assert!(ended, "{point}: too noisy, {TRIES} times over");
+    }
+    println!("{} power cuts", points.len());
+    assert!(points.len() > 30, "only {points:?}");
 }

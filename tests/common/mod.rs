@@ -57,7 +57,11 @@ impl Project {
 
     /// The same before `kaizen init`.
     pub fn bare() -> Project {
-        let project = Project { dir: TempDir::new().unwrap() };
+        Project::bare_in(&std::env::temp_dir())
+    }
+
+    fn bare_in(folder: &Path) -> Project {
+        let project = Project { dir: TempDir::new_in(folder).unwrap() };
         project.git(&["init", "-q", "-b", "main"]);
         project.git(&["config", "user.name", "Test"]);
         project.git(&["config", "user.email", "test@localhost"]);
@@ -173,7 +177,12 @@ impl Project {
     /// As [`Project::new`], with a query that [`HARMFUL`] makes many times slower, and set up to
     /// be quick: one repetition, and limits so wide that a busy machine blurs no verdict.
     pub fn quick() -> Project {
-        let project = Project::bare();
+        Project::quick_in(&std::env::temp_dir())
+    }
+
+    /// The same in a folder within this one.
+    pub fn quick_in(folder: &Path) -> Project {
+        let project = Project::bare_in(folder);
         project
             .db()
             .execute_batch("ALTER TABLE item ADD COLUMN flag INTEGER NOT NULL DEFAULT 1;")

@@ -1,5 +1,7 @@
 //! Small file systems of the tests' own. They need the right to mount.
 
+#![allow(dead_code)]
+
 use std::{
     fs::{self, File},
     io::Write,
@@ -50,6 +52,11 @@ impl Disk {
 
     pub fn journal(&self) -> PathBuf {
         self.path().join("journal.db")
+    }
+
+    /// Whatever was written so far is on the disk.
+    pub fn syncs(&self) {
+        assert!(run("sync", &["-f"], &[&self.path()]));
     }
 
     /// What the disk holds at this moment: what was never synced, nor written back by chance, is
