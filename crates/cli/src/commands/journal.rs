@@ -43,7 +43,7 @@ pub async fn run(args: &Journal, dir: Option<&Path>, out: Out) -> Result<u8, Fai
 /// What ended before this is old enough.
 fn ago(age: Duration) -> Timestamp {
     let age = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
-    Timestamp(SystemClock.now().0.saturating_sub(age))
+    Timestamp(SystemClock.now().0.saturating_sub(age).max(0))
 }
 
 #[derive(Serialize)]

@@ -308,7 +308,9 @@ pub enum DecodeError {
     UnknownVersion(u32),
     #[error("the stored bytes are no event: {0}")]
     Malformed(#[from] serde_json::Error),
-    #[error("the stored bytes are no event: they do not say when it happened")]
+    #[error(
+        "the stored bytes are no event: they do not say when it happened, before the year 10000"
+    )]
     NoTime,
 }
 
@@ -390,7 +392,7 @@ impl Event {
         };
         let at = match envelope.v {
             1 => envelope.at,
-            2 => envelope.at_us.map(Timestamp),
+            2 => envelope.at_us.and_then(Timestamp::from_micros),
             v => return Err(DecodeError::UnknownVersion(v)),
         };
         Ok(Event {

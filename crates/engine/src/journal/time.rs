@@ -8,12 +8,21 @@ use std::{fmt, time::Duration};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(pub i64);
 
+/// The last microsecond that RFC 3339 can say: the end of the year 9999.
+const LAST: i64 = 253_402_300_799_999_999;
+
 impl Timestamp {
-    /// This point plus a duration, saturating at the end of time.
+    /// A point in time that can be written down; `None` for another.
+    #[must_use]
+    pub const fn from_micros(micros: i64) -> Option<Timestamp> {
+        if 0 <= micros && micros <= LAST { Some(Timestamp(micros)) } else { None }
+    }
+
+    /// This point plus a duration, saturating at the end of what can be written down.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Timestamp {
         let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-        Timestamp(self.0.saturating_add(micros))
+        Timestamp(self.0.saturating_add(micros).min(LAST))
     }
 
     /// How long after `earlier` this is; zero where it is not after it.
@@ -52,7 +61,17 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use super::Timestamp;
+    use super::{LAST, Timestamp};
+    use std::time::Duration;
+
+    #[test]
+    fn no_time_is_beyond_what_can_be_written_down() {
+        let last = Timestamp(1).plus(Duration::MAX);
+        assert_eq!(last.to_string(), "9999-12-31T23:59:59.999999Z");
+        assert_eq!(Timestamp::parse(&last.to_string()), Some(last));
+        assert_eq!(Timestamp::from_micros(LAST), Some(last));
+        assert_eq!([LAST + 1, -1].map(Timestamp::from_micros), [None, None]);
+    }
 
     #[test]
     fn a_time_survives_its_text_to_the_microsecond() {

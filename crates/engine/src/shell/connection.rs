@@ -128,7 +128,7 @@ pub(super) fn explain(path: &Path, error: rusqlite::Error) -> Error {
             Error::ReadOnly { path, why: error.to_string() }
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy,
-        _ => Error::Sqlite(error),
+        _ => error.into(),
     }
 }
 

@@ -253,7 +253,7 @@ fn a_refusal_does_not_repeat_literals() {
 fn a_chain_of_any_length_needs_a_human_and_no_stack() {
     let run = || {
         for link in ["1 + ", "'x' || ", "a IN (1, 2) AND "] {
-            let up = format!("UPDATE t SET a = {} 1", link.repeat(30_000));
+            let up = format!("UPDATE t SET a = {} 1", link.repeat(200_000));
             let found = undeclared(&up, "UPDATE t SET a = 0").unwrap();
             assert_eq!(found.kind, Kind::Unclassified, "{link}");
             let hidden = up.replace("UPDATE t", "UPDATE sqlite_schema");
