@@ -142,7 +142,7 @@ pub enum JournalCommand {
         /// Only tell which
         #[arg(long)]
         dry_run: bool,
-        /// Then give the room back to the disk: needs as much again, and others wait meanwhile
+        /// Then give the room back to the disk: for when nothing else runs; needs up to twice the size
         #[arg(long, conflicts_with = "dry_run")]
         vacuum: bool,
     },

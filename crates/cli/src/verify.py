@@ -38,6 +38,7 @@ def verify(folder):
     whole = manifest["scope"] == "journal"
     differences = []
     runs = {}  # number -> (last run_seq, last event_hash)
+    kinds = {}  # number -> what its last event is
     gone = {}  # number -> the run_seq of each event without bytes that is not accounted for
     pruned = 0
     journal, last_seq, events = ZERO, 0, 0
@@ -71,8 +72,12 @@ def verify(folder):
             # Version 1 repeated the place that the chain gives an event.
             if event.get("seq", row["run_seq"]) != row["run_seq"]:
                 differences.append(f"out of order: {where}: the event says it is {event['seq']}")
-            if event["kind"] == "run_compacted" and row["run"] in gone:
-                if gone.pop(row["run"]) != event["body"]["pruned"]:
+            before = kinds.get(row["run"])
+            kinds[row["run"]] = event["kind"]
+            if event["kind"] == "run_compacted":
+                if before != "run_sealed":
+                    differences.append(f"edited: {where}: the run was not sealed")
+                if gone.pop(row["run"], []) != event["body"]["pruned"]:
                     differences.append(f"missing: {where}: other events are gone than it says")
             for digest in digests(event.get("body")):
                 if not (folder / "artifacts" / digest).is_file():

@@ -151,11 +151,13 @@ async fn a_compacted_run_cannot_be_rolled_back() {
     let place = Place::new();
     let engine = World::new().engine(&place);
     start_approved(&engine).await;
+    assert_eq!(compacted(&place).await, Taken::default(), "later runs compare with the last kept");
+    start_approved(&World::new().engine(&place)).await;
     compacted(&place).await;
     let rollback = Command::Rollback { reason: "why".to_owned(), later: Vec::new() };
     let refused = engine.operate(1, "ada", rollback).await.unwrap_err();
     assert!(refused.to_string().contains("r1 was compacted"), "{refused}");
-    assert_eq!(runs(&place)[0].outcome, Some(Outcome::Kept));
+    assert_eq!(runs(&place)[1].outcome, Some(Outcome::Kept));
 }
 
 #[tokio::test]
@@ -211,7 +213,7 @@ async fn artifacts_of_a_retention_that_was_cut_off_go_with_the_next() {
     // As if it had died before it looked for them.
     let store = place.store();
     store.write(|tx| tx.put_artifact(b"left behind")).await.unwrap();
-    place.raw().execute("INSERT INTO unneeded VALUES (?1)", [digest.0]).unwrap();
+    place.raw().execute("INSERT INTO unneeded VALUES (?1, 1)", [digest.0]).unwrap();
     assert!(run > 4 && Reader::open(&place.journal()).unwrap().artifact(&digest).is_ok());
     let taken = compact(&store, Timestamp(0), "ada").await.unwrap();
     assert_eq!((taken.runs.count(), taken.artifacts), (0, 1));
@@ -256,15 +258,108 @@ async fn a_compacted_journal_is_salvaged_whole() {
 async fn runs_whose_retention_cannot_be_proven_any_more_are_counted_and_named() {
     let place = journal().await;
     compacted(&place).await;
-    forge(&place, "UPDATE events SET event = '?' WHERE seq = (SELECT last FROM runs WHERE id = 2)");
+    forge(
+        &place,
+        "UPDATE events SET event = '?' WHERE seq = (SELECT last FROM runs WHERE id = 2);
+         DELETE FROM history;",
+    );
     let new = Place::new();
     let report = salvage(&place.journal(), &new.journal()).unwrap();
     assert!(report.stopped_at.is_some());
-    assert_eq!((report.unaccounted, report.unfinished), (2, 1), "r2 and r3; r4 is under way");
+    assert_eq!((report.accounted, report.unaccounted), (0, 2), "r2 and r3");
+    assert_eq!(report.unfinished, 1, "r4 is under way");
     let named = new.verify();
     assert_eq!(named, ["missing events of r2", "missing events of r3"]);
     let reader = Reader::open(&new.journal()).unwrap();
     assert!(reader.run(1).is_ok() && reader.run(2).is_err() && reader.run(4).is_ok());
+}
+
+#[tokio::test]
+async fn what_says_so_is_said_anew_where_damage_took_it() {
+    let place = journal().await;
+    compacted(&place).await;
+    let before = runs(&place);
+    forge(&place, "UPDATE events SET event = '?' WHERE seq = (SELECT last FROM runs WHERE id = 1)");
+    let new = Place::new();
+    let report = salvage(&place.journal(), &new.journal()).unwrap();
+    assert_eq!((report.accounted, report.unaccounted), (3, 0), "{report:?}");
+    assert_eq!(pruned(&new).runs, pruned_runs(&[1, 2, 3]));
+    for (was, is) in before.iter().zip(runs(&new)) {
+        assert_eq!((&was.status, &was.decisions), (&is.status, &is.decisions), "{}", was.name());
+    }
+    let history = |place: &Place| Reader::open(&place.journal()).unwrap().history().unwrap().len();
+    assert_eq!(history(&new), 3);
+}
+
+fn pruned_runs(numbers: &[i64]) -> kaizen_engine::shell::retention::Runs {
+    numbers.iter().copied().collect()
+}
+
+#[tokio::test]
+async fn artifacts_beyond_any_gap_are_salvaged() {
+    let place = journal().await;
+    let raw = place.raw();
+    raw.execute("UPDATE artifacts SET rowid = rowid + 50000 WHERE rowid > 2", []).unwrap_err();
+    drop(raw);
+    forge(&place, "UPDATE artifacts SET rowid = rowid + 50000 WHERE rowid > 2");
+    let new = Place::new();
+    let report = salvage(&place.journal(), &new.journal()).unwrap();
+    assert_eq!((report.artifacts_missing, report.artifacts), (0, 4));
+    assert_eq!(new.verify(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_damaged_run_is_left_alone_and_the_others_are_not() {
+    let place = journal().await;
+    forge(&place, "UPDATE events SET event = replace(event, 'ada', 'eve') WHERE run = 2");
+    let taken = compacted(&place).await;
+    assert_eq!(taken.runs, pruned_runs(&[1, 3]));
+    assert_eq!(taken.damaged.iter().map(|(run, _)| *run).collect::<Vec<_>>(), [2]);
+}
+
+#[tokio::test]
+async fn a_run_whose_change_set_another_takes_over_waits_for_it() {
+    let place = journal().await;
+    let store = place.store();
+    let me = store.me().to_owned();
+    let begun = store.write(move |tx| {
+        let created = common::created(tx.next_number()?);
+        let created = kaizen_engine::journal::Created { from_run: Some(3), ..created };
+        tx.create(uuid::Uuid::now_v7(), created, "ada", &me)
+    });
+    begun.await.unwrap();
+    drop(store);
+    assert_eq!(compacted(&place).await.runs, pruned_runs(&[1, 2]));
+}
+
+#[tokio::test]
+async fn what_made_an_end_cannot_be_taken_out_by_an_event_that_says_so() {
+    // Whoever can write the file forges an event with hashes that fit; the body of an approval goes
+    // with it, or that of an effect.
+    for kind in ["approved", "effect_done", "run_sealed", "phase_completed"] {
+        let place = journal().await;
+        compacted(&place).await;
+        let mut raw = place.raw();
+        let tx = raw.transaction().unwrap();
+        let mut rows = Reader::open(&place.journal()).unwrap().rows(Some(1), 0, 999).unwrap();
+        let at = rows.iter().rposition(|row| row.event.contains(&format!("\"kind\":\"{kind}\"")));
+        let at = at.unwrap_or_else(|| panic!("no {kind}"));
+        rows[at].event.clear();
+        let last = rows.len() - 1;
+        let gone: Vec<_> = rows.iter().filter(|row| row.is_pruned()).map(|r| r.run_seq).collect();
+        let stored = rows[last].event.clone();
+        let (head, tail) = stored.split_once("\"pruned\":[").unwrap();
+        let (_, tail) = tail.split_once(']').unwrap();
+        let gone: Vec<String> = gone.iter().map(u64::to_string).collect();
+        rows[last].event = format!("{head}\"pruned\":[{}]{tail}", gone.join(","));
+        rows[last].event_hash = kaizen_engine::journal::chain::event_hash(
+            &rows[last - 1].event_hash,
+            rows[last].event.as_bytes(),
+        );
+        drop(tx);
+        let folded = kaizen_engine::journal::replay::replay(&rows);
+        assert!(folded.is_err(), "{kind}: {folded:?}");
+    }
 }
 
 /// Verification and a writer at the same time as retention.

@@ -206,6 +206,8 @@ fn export(reader: &Reader, run: Option<&str>, to: &Path, out: Out) -> Result<u8,
             Failure::usage("not_empty", message).next("kaizen audit export --to NEW_DIRECTORY")
         );
     }
+    // Retention may take bodies and artifacts meanwhile.
+    let _snapshot = reader.snapshot()?;
     let artifacts = to.join("artifacts");
     fs::create_dir_all(&artifacts).map_err(at(artifacts.clone()))?;
     let path = to.join("events.jsonl");

@@ -58,8 +58,8 @@ fn would(place: &Place, age: Duration, out: Out) -> Result<(), Failure> {
     let would = Would { before: before.to_string(), runs };
     out.answer(&would, || match would.runs.count() {
         0 => none(before),
-        count => format!(
-            "{count} runs ended before {before} and would be compacted: {}\n\nNext:\n  {}\n",
+        _ => format!(
+            "What ended before {before} would be compacted: {}\n\nNext:\n  {}\n",
             would.runs,
             command(age)
         ),
@@ -72,10 +72,11 @@ async fn take(place: &Place, age: Duration, give_back: bool, out: Out) -> Result
     let store = place.store()?;
     let taken = compact(&store, before, &context::os_user()).await?;
     drop(store);
-    if give_back {
-        vacuum(&place.journal)?;
-    }
+    // Told before anything else can go wrong: what was taken stays taken.
     out.answer(&taken, || took(&taken, before, age, give_back));
+    if give_back && !vacuum(&place.journal)? {
+        out.say("a reader holds on to the old pages: the file shrinks once nobody has it open\n");
+    }
     Ok(())
 }
 
@@ -87,12 +88,12 @@ fn none(before: Timestamp) -> String {
     format!("No run that is whole ended before {before}: there is nothing to take.\n")
 }
 
-fn took(taken: &Taken, before: Timestamp, age: Duration, gave_back: bool) -> String {
-    let Taken { runs, events, event_bytes, artifacts, artifact_bytes } = taken;
+fn took(taken: &Taken, before: Timestamp, age: Duration, gives_back: bool) -> String {
+    let Taken { runs, events, event_bytes, artifacts, artifact_bytes, damaged } = taken;
     let mut text = match runs.count() {
         0 => none(before),
-        count => format!(
-            "{count} runs that ended before {before} were compacted: {runs}\n  \
+        _ => format!(
+            "What ended before {before} was compacted: {runs}\n  \
              {events} events keep their hash alone ({} of bodies)\n",
             bytes(*event_bytes)
         ),
@@ -101,9 +102,10 @@ fn took(taken: &Taken, before: Timestamp, age: Duration, gave_back: bool) -> Str
         let size = bytes(*artifact_bytes);
         text += &format!("  {artifacts} artifacts that nothing names any more are gone ({size})\n");
     }
-    if gave_back {
-        text += "The room was given back to the disk.\n";
-    } else if runs.count() > 0 || *artifacts > 0 {
+    for (run, why) in damaged {
+        text += &format!("  r{run} was left alone: {why}\n");
+    }
+    if !gives_back && (runs.count() > 0 || *artifacts > 0) {
         text += &format!(
             "\nNew runs will use the room. To give it back to the disk, while nothing runs:\n  \
              {} --vacuum\n",
@@ -122,6 +124,12 @@ fn told(salvaged: &Salvaged, journal: &Path, to: &Path) -> String {
     );
     if *artifacts_missing > 0 {
         text += &format!("{artifacts_missing} artifacts that the events name are lost\n");
+    }
+    if salvaged.accounted > 0 {
+        text += &format!(
+            "{} runs were compacted, and the event that says so is lost: it is said anew\n",
+            salvaged.accounted
+        );
     }
     if salvaged.unaccounted > 0 {
         text += &format!(

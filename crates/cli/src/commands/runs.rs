@@ -55,6 +55,8 @@ pub fn run(args: &Runs, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
 
 /// The runs that match, with their payloads.
 pub fn list(reader: &Reader, filter: &Filter) -> Result<Vec<Full>, Failure> {
+    // Retention may take artifacts between the run and its payloads.
+    let _snapshot = reader.snapshot()?;
     let numbers = reader.list(filter)?;
     numbers.into_iter().map(|number| Full::read(reader, reader.run(number)?)).collect()
 }

@@ -15,6 +15,8 @@ pub fn run(args: &Show, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
     let place = Place::find(dir)?;
     notices::overdue(&place, out);
     let reader = place.reader()?;
+    // Retention may take artifacts between the run and its payloads.
+    let _snapshot = reader.snapshot()?;
     let run = shared::find(&reader, &args.run)?;
     if let Some(word) = &args.phase {
         let phase = view::phase(word)?;

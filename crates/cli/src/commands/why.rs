@@ -30,6 +30,8 @@ struct Line {
 pub fn run(args: &RunName, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
     let place = Place::find(dir)?;
     let reader = place.reader()?;
+    // Retention may take artifacts between the run and its payloads.
+    let _snapshot = reader.snapshot()?;
     let run = shared::find(&reader, &args.run)?;
     let mut lines = Vec::new();
     for row in reader.rows(Some(run.created.number), 0, u32::MAX >> 1)? {

@@ -122,7 +122,13 @@ impl Fold {
                 }
                 self.gone.clear();
             }
-            (Some(run), _) if !self.gone.is_empty() => remain(run, event, hash),
+            (Some(run), _) if !self.gone.is_empty() => {
+                let (seq, status) = (run.seq + 1, "compacted");
+                if !remain(run, event, hash) {
+                    let source = IllegalEvent { seq, kind: event.fact.kind(), status };
+                    return Err(Broken::Illegal { seq: row.seq, run: row.run, source });
+                }
+            }
             (run, _) => {
                 let illegal = |source| Broken::Illegal { seq: row.seq, run: row.run, source };
                 *run = Some(apply(run.take(), event, hash).map_err(illegal)?);

@@ -22,6 +22,16 @@ pub struct Reader {
     path: PathBuf,
 }
 
+/// Reading the journal as it was at one moment.
+pub struct Snapshot<'a>(&'a Connection);
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        // Nothing was written.
+        let _ = self.0.execute_batch("COMMIT");
+    }
+}
+
 /// Which runs to list.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -61,6 +71,22 @@ impl Reader {
     /// Where there is none, or it is no journal of this version.
     pub fn open(path: &Path) -> Result<Reader, Error> {
         Ok(Reader { db: open_reader(path)?, path: path.to_owned() })
+    }
+
+    /// Holds everything read until it is dropped to the journal as it is now. Keeps the write-ahead
+    /// log from beginning anew: not for long.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot<'_>, Error> {
+        // The first read is what it holds to.
+        self.db.execute_batch("BEGIN; SELECT 1 FROM meta;")?;
+        Ok(Snapshot(&self.db))
+    }
+
+    /// Where it was opened.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The run with this number.

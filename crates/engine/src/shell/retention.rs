@@ -18,10 +18,16 @@ use std::{
     collections::{BTreeSet, HashSet},
     fmt,
     path::Path,
+    time::Duration,
 };
+use tokio::task::JoinSet;
 
-/// Runs in one transition, and artifacts: other writers wait no longer than that takes.
+/// Transitions in one commit, and artifacts in one transition: other writers wait no longer than
+/// that takes.
 const SLICE: usize = 64;
+
+/// Events of the runs in one commit, for the same reason.
+const EVENTS: u64 = 2_000;
 
 /// Artifacts looked for in one walk through the journal.
 const SOUGHT: u32 = 500_000;
@@ -39,6 +45,8 @@ pub struct Taken {
     pub event_bytes: u64,
     pub artifacts: u64,
     pub artifact_bytes: u64,
+    /// Runs that were left alone because they cannot be read: the number, and why.
+    pub damaged: Vec<(i64, String)>,
 }
 
 /// Numbers of runs: first and last of each row of them without a gap, ascending.
@@ -90,16 +98,32 @@ impl fmt::Display for Runs {
 }
 
 impl Reader {
-    /// Runs that ended before `before` and are whole, oldest first.
+    /// Runs that ended before `before` and are whole, oldest first. Left out: the last one kept of
+    /// each target, which later runs compare with, and one whose change set a run under way
+    /// takes over.
     ///
     /// # Errors
     /// Where the journal cannot be read.
     pub fn compactable(&self, before: Timestamp) -> Result<Vec<i64>, Error> {
-        let numbers = self
+        Ok(self.due(before)?.into_iter().map(|(number, _)| number).collect())
+    }
+
+    /// The same with how many events each has.
+    fn due(&self, before: Timestamp) -> Result<Vec<(i64, u64)>, Error> {
+        let mut numbers = self
             .db
             .prepare_cached(include_str!("sql/compactable.sql"))?
-            .query_map([before.to_string()], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
+            .query_map([before.to_string()], |row| {
+                Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
+            })?
+            .collect::<Result<Vec<_>, _>>()?;
+        if !numbers.is_empty() {
+            let mut taken_over = HashSet::new();
+            for number in self.unfinished()? {
+                taken_over.extend(self.run(number)?.created.from_run);
+            }
+            numbers.retain(|(number, _)| !taken_over.contains(number));
+        }
         Ok(numbers)
     }
 }
@@ -114,28 +138,39 @@ impl Reader {
 pub async fn compact(store: &Store, before: Timestamp, actor: &str) -> Result<Taken, Error> {
     let reader = store.reader()?;
     let mut taken = Taken::default();
-    for slice in reader.compactable(before)?.chunks(SLICE) {
-        let (slice, actor) = (slice.to_vec(), actor.to_owned());
-        let (runs, some) = store
-            .write(move |tx| {
-                let (mut runs, mut taken) = (Vec::new(), Taken::default());
-                for number in slice {
-                    if tx.compact(number, before, &actor, &mut taken)? {
-                        runs.push(number);
-                    }
+    let mut due = reader.due(before)?.into_iter().peekable();
+    while due.peek().is_some() {
+        let (mut slice, mut events) = (JoinSet::new(), 0);
+        while let Some((number, more)) = due.next_if(|_| slice.len() < SLICE && events < EVENTS) {
+            events += more;
+            let (store, actor) = (store.clone(), actor.to_owned());
+            // One transition each, so that a damaged run stays alone; committed together.
+            slice.spawn(async move {
+                let done = store.write(move |tx| tx.compact(number, before, &actor)).await;
+                (number, done)
+            });
+        }
+        while let Some(done) = slice.join_next().await {
+            let (number, done) = done.map_err(|e| Error::Stopped(e.to_string()))?;
+            match done {
+                Ok(Some((events, bytes))) => {
+                    taken.runs.add(number);
+                    taken.events += events;
+                    taken.event_bytes += bytes;
                 }
-                Ok((runs, taken))
-            })
-            .await?;
-        runs.into_iter().for_each(|run| taken.runs.add(run));
-        taken.events += some.events;
-        taken.event_bytes += some.event_bytes;
+                Ok(None) => {}
+                Err(error @ (Error::Broken(_) | Error::Corrupt(_) | Error::Decode(_))) => {
+                    taken.damaged.push((number, error.to_string()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
-    while let Some(Sought { mut unnamed, mut listed, seen }) = Sought::some(&reader)? {
-        while !(unnamed.is_empty() && listed.is_empty()) {
+    taken.damaged.sort_unstable();
+    while let Some(Sought { mut unnamed, mut named, seen }) = Sought::some(&reader)? {
+        while !(unnamed.is_empty() && named.is_empty()) {
             let slice = unnamed.split_off(unnamed.len().saturating_sub(SLICE));
-            // What is named elsewhere leaves the list with the first slice.
-            let off: Vec<Digest> = listed.drain(..).chain(slice.iter().copied()).collect();
+            let off = named.split_off(named.len().saturating_sub(SLICE));
             let (gone, bytes) = store.write(move |tx| tx.sweep(slice, &off, seen)).await?;
             taken.artifacts += gone;
             taken.artifact_bytes += bytes;
@@ -149,7 +184,7 @@ struct Sought {
     /// Those that no event names.
     unnamed: Vec<Digest>,
     /// Those that one does.
-    listed: Vec<Digest>,
+    named: Vec<Digest>,
     /// The journal's end then.
     seen: u64,
 }
@@ -175,8 +210,8 @@ impl Sought {
                 keep_named(&row.event, &mut unnamed)?;
             }
         }
-        let listed = listed.into_iter().filter(|digest| !unnamed.contains(digest)).collect();
-        Ok(Some(Sought { unnamed: unnamed.into_iter().collect(), listed, seen }))
+        let named = listed.into_iter().filter(|digest| !unnamed.contains(digest)).collect();
+        Ok(Some(Sought { unnamed: unnamed.into_iter().collect(), named, seen }))
     }
 }
 
@@ -191,27 +226,27 @@ fn keep_named(event: &str, unnamed: &mut HashSet<Digest>) -> Result<(), Error> {
 }
 
 impl Tx<'_> {
-    /// Takes the bodies of a run. False: it is not (or no longer) one of those to be compacted.
+    /// Takes the bodies of a run: how many, and their bytes. `None`: it is not (or no longer) one of
+    /// those to be compacted.
     fn compact(
         &mut self,
         number: i64,
         before: Timestamp,
         actor: &str,
-        taken: &mut Taken,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<(u64, u64)>, Error> {
         let mut held = self.held(number)?;
         let run = &held.run;
         let over = matches!(run.status, Status::Finished { .. }) && run.sealed;
         let due = over && run.finished_at.is_some_and(|at| at < before);
         if !due || run.compacted.is_some() || held.owner.is_some() {
-            return Ok(false);
+            return Ok(None);
         }
-        let (mut pruned, mut unneeded) = (Vec::new(), BTreeSet::new());
+        let (mut pruned, mut bytes, mut unneeded) = (Vec::new(), 0, BTreeSet::new());
         for row in reader::rows_of(self.db, number)?.0 {
             let fact = Event::decode(&row.event)?.fact;
             if retention::is_prunable(&fact) {
                 retention::artifacts(&fact, &mut unneeded);
-                taken.event_bytes += row.event.len() as u64;
+                bytes += row.event.len() as u64;
                 pruned.push((row.seq, row.run_seq));
             }
         }
@@ -229,8 +264,7 @@ impl Tx<'_> {
             self.db.prepare_cached(sql)?.execute([signed(*seq)])?;
         }
         for digest in unneeded {
-            let sql = "INSERT INTO unneeded (digest) VALUES (?1) ON CONFLICT DO NOTHING";
-            self.db.prepare_cached(sql)?.execute([digest.0])?;
+            self.put_unneeded(&digest)?;
         }
         self.mark_compacted(&held.run)?;
         // What is left says the same, or nothing is taken.
@@ -239,8 +273,15 @@ impl Tx<'_> {
             return Err(Error::Corrupt(what));
         }
         self.settle(held, None)?;
-        taken.events += pruned.len() as u64;
-        Ok(true)
+        Ok(Some((pruned.len() as u64, bytes)))
+    }
+
+    /// Puts an artifact on the list of those that go where nothing names them.
+    pub(super) fn put_unneeded(&self, digest: &Digest) -> Result<(), Error> {
+        let sql = "INSERT INTO unneeded (digest, since) VALUES (?1, ?2)
+             ON CONFLICT (digest) DO UPDATE SET since = excluded.since";
+        self.db.prepare_cached(sql)?.execute(params![digest.0, signed(self.known.head.seq)])?;
+        Ok(())
     }
 
     /// The run's row shows that it was compacted, where it was.
@@ -251,8 +292,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Deletes those of `unnamed` that no event after `seen` names either, and takes `off` the
-    /// list. Answers how many went, and their bytes.
+    /// Deletes those of `unnamed` that no event after `seen` names either, and takes them and `off`
+    /// from the list, but for what was put there since. Answers how many went, and their bytes.
     fn sweep(
         &mut self,
         unnamed: Vec<Digest>,
@@ -260,6 +301,7 @@ impl Tx<'_> {
         seen: u64,
     ) -> Result<(u64, u64), Error> {
         self.wrote = true;
+        let listed = unnamed.iter().chain(off).copied().collect::<Vec<_>>();
         let mut unnamed: HashSet<Digest> = unnamed.into_iter().collect();
         let late = self
             .db
@@ -279,23 +321,28 @@ impl Tx<'_> {
                 bytes += length.unsigned_abs();
             }
         }
-        for digest in off {
-            let sql = "DELETE FROM unneeded WHERE digest = ?1";
-            self.db.prepare_cached(sql)?.execute([digest.0])?;
+        for digest in listed {
+            let sql = "DELETE FROM unneeded WHERE digest = ?1 AND since <= ?2";
+            self.db.prepare_cached(sql)?.execute(params![digest.0, signed(seen)])?;
         }
         Ok((gone, bytes))
     }
 }
 
-/// Gives the room that was freed back to the disk. Writes the whole journal anew: it needs as much
-/// room again for a while, and other writers wait until it is through.
+/// Gives the room that was freed back to the disk. Writes the whole journal anew: it needs up to
+/// twice its size for a while, and who writes meanwhile may be told that the journal is busy. False:
+/// a reader holds on to the old pages; the file shrinks once the last process closes it.
 ///
 /// # Errors
 /// Where the disk is full, or another process does not let go of the journal.
-pub fn vacuum(path: &Path) -> Result<(), Error> {
+pub fn vacuum(path: &Path) -> Result<bool, Error> {
     let (db, turnstile) = connection::open_writer(path)?;
     let turn = turnstile.enter()?;
-    let done = db.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);");
+    let done = db.execute_batch("VACUUM");
     drop(turn);
-    done.map_err(|e| connection::explain(path, e))
+    done.map_err(|e| connection::explain(path, e))?;
+    // Nobody waits for a reader that stays.
+    db.busy_timeout(Duration::from_millis(250))?;
+    let busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    Ok(busy == 0)
 }

@@ -18,8 +18,8 @@ use super::{
 use crate::{
     digest::Digest,
     journal::{
-        Event, Fact, Run, Timestamp, apply, chain,
-        replay::{Broken, Row, left},
+        Compacted, Event, Fact, Phase, Run, Timestamp, apply, chain,
+        replay::{Broken, Left, Row, left},
         retention,
     },
 };
@@ -51,8 +51,10 @@ pub struct Salvaged {
     pub artifacts_seen: u64,
     /// Artifacts that the events name and that are not among them.
     pub artifacts_missing: u64,
-    /// Runs that lost bodies to retention, and the event that says so to the damage: their rows are
-    /// there, and cannot be folded.
+    /// Runs that lost bodies to retention, and the event that says so to the damage: an event of
+    /// this salvage says so anew, by what the damaged journal's history holds of them.
+    pub accounted: u64,
+    /// Such runs of which it holds nothing: their rows are there, and cannot be folded.
     pub unaccounted: u64,
     /// The first thing that did not fit; null: everything did.
     pub stopped_at: Option<String>,
@@ -116,6 +118,7 @@ fn copy(damaged: &Damaged, part: &Path) -> Result<Salvaged, Error> {
         let why = salvage.report.stopped_at.unwrap_or_else(|| "it has no events".to_owned());
         return Err(Error::Corrupt(format!("nothing of it can be got back: {why}")));
     }
+    salvage.account(damaged)?;
     salvage.artifacts(damaged)?;
     salvage.rows()?;
     let report = salvage.report;
@@ -230,6 +233,9 @@ impl Salvage<'_> {
         let seq = tx.put_event(&place, &row.event, &row.event_hash)?;
         let held_target = before.as_ref().is_some_and(|held| held.run.target_epoch.is_some());
         tx.follow(&run, held_target, &event.fact, seq)?;
+        if run.compacted.is_some() {
+            tx.mark_compacted(&run)?;
+        }
         let mut held =
             Held { run: Arc::new(run), last: Some(seq), owner: None, epoch, shown: None };
         if held.run.sealed {
@@ -293,15 +299,7 @@ impl Salvage<'_> {
         let place = Place { number, run_seq: row.run_seq, prev: before.last, epoch };
         let seq = tx.put_event(&place, &row.event, &row.event_hash)?;
         if let Some(whole) = whole {
-            self.gone.remove(&number);
-            for (run, event, seq) in &whole.phases {
-                self.tx(event.at).put_history(number, run, &event.fact, *seq)?;
-            }
-            let mut held =
-                Held { run: Arc::new(whole.run), last: Some(seq), owner: None, epoch, shown: None };
-            let mut tx = self.tx(now);
-            tx.mark_compacted(&held.run)?;
-            tx.show(&mut held, None)?;
+            self.whole(whole, seq, epoch)?;
         } else {
             let reopened =
                 matches!(event, Some(Event { fact: Fact::RollbackRequested { .. }, .. }));
@@ -314,6 +312,72 @@ impl Salvage<'_> {
             self.gone.insert(number, Gone { run_seq, head, last: Some(seq), epoch, revision });
         }
         self.took(seq).map(Ok)
+    }
+
+    /// A compacted run is whole with the event at `seq`: what follows from the others is known now.
+    fn whole(&mut self, whole: Left, seq: u64, epoch: u64) -> Result<(), Error> {
+        let number = whole.run.created.number;
+        self.gone.remove(&number);
+        for (run, event, seq) in &whole.phases {
+            self.tx(event.at).put_history(number, run, &event.fact, *seq)?;
+        }
+        let mut held =
+            Held { run: Arc::new(whole.run), last: Some(seq), owner: None, epoch, shown: None };
+        let mut tx = self.tx(self.known.head.at);
+        tx.mark_compacted(&held.run)?;
+        tx.show(&mut held, None)
+    }
+
+    /// Says anew what is gone of runs that had ended, where the event that said so is lost.
+    fn account(&mut self, damaged: &Damaged) -> Result<(), Error> {
+        let numbers: BTreeSet<i64> = self.gone.keys().copied().collect();
+        self.execute("BEGIN IMMEDIATE")?;
+        for number in numbers {
+            let Some((row, epoch, whole)) = self.accounts(number, damaged)? else { continue };
+            let place = Place { number, run_seq: row.run_seq, prev: row.prev, epoch };
+            let seq = self.tx(self.known.head.at).put_event(&place, &row.event, &row.event_hash)?;
+            self.whole(whole, seq, epoch)?;
+            self.report.accounted += 1;
+        }
+        self.execute("COMMIT")
+    }
+
+    /// The event that would say so, and the run with it; `None`: too little is known, or it had not
+    /// ended.
+    fn accounts(&self, number: i64, damaged: &Damaged) -> Result<Option<(Row, u64, Left)>, Error> {
+        let Some(gone) = self.gone.get(&number).copied() else { return Ok(None) };
+        let Some(outcomes) = damaged.outcomes(number) else { return Ok(None) };
+        let (mut rows, _) = reader::rows_of(self.db, number)?;
+        let (mut finished_at, mut spent) = (None, 0_u64);
+        for event in rows.iter().filter_map(|row| Event::decode(&row.event).ok()) {
+            if let Fact::PhaseCompleted { phase, spent_ms, .. } = event.fact {
+                spent = spent.saturating_add(spent_ms);
+                if phase == Phase::RecordProvenance {
+                    finished_at = Some(event.at);
+                }
+            }
+        }
+        let Some(finished_at) = finished_at else { return Ok(None) };
+        let pruned = rows.iter().filter(|row| row.is_pruned()).map(|row| row.run_seq).collect();
+        let compacted = Compacted { pruned, outcomes, finished_at, spent_ms: spent, failure: None };
+        let event = Event {
+            run: None,
+            at: self.known.head.at,
+            actor: "kaizen journal salvage".to_owned(),
+            fact: Fact::RunCompacted(Arc::new(compacted)),
+        };
+        let stored = event.encode()?;
+        let row = Row {
+            seq: self.known.head.seq + 1,
+            run: number,
+            run_seq: gone.run_seq + 1,
+            prev: gone.last,
+            event_hash: chain::event_hash(&gone.head, stored.as_bytes()),
+            event: stored,
+            journal_hash: Digest::ZERO,
+        };
+        rows.push(row.clone());
+        Ok(left(&rows).ok().flatten().map(|whole| (row, gone.epoch, whole)))
     }
 
     /// Counts an event that was copied.
@@ -342,7 +406,10 @@ impl Salvage<'_> {
             self.report.artifacts_seen += 1;
             if Digest::of(&[&bytes]) == digest {
                 self.tx(at).put_artifact(&bytes)?;
-                self.named.remove(&digest);
+                if !self.named.remove(&digest) {
+                    // Retention was about to look whether anything names it.
+                    self.tx(at).put_unneeded(&digest)?;
+                }
                 self.report.artifacts += 1;
             }
         }

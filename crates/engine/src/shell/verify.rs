@@ -3,23 +3,19 @@
 //! Goes on after a difference, so that each one is named. Reads in order and in chunks: what it
 //! keeps in memory grows with the runs that are under way, not with the journal.
 
+mod pruned;
+mod reading;
 mod shown;
 
 use super::{error::Error, reader::Reader, retention::Runs};
 use crate::{
     digest::Digest,
-    journal::{
-        Run, apply, chain,
-        event::{Event, Fact},
-        replay::{Broken, Row, left},
-        retention,
-    },
+    journal::{Run, apply, chain, event::Fact, replay::Row, retention},
 };
+use reading::Decoded;
 use rusqlite::OptionalExtension;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-
-const CHUNK: u32 = 1_000;
 
 /// One thing that does not add up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -124,24 +120,15 @@ pub fn verify(reader: &Reader, only: Option<i64>) -> Result<Report, Error> {
 
 impl Verifier<'_> {
     fn everything(&mut self) -> Result<(), Error> {
-        loop {
-            let (rows, before) = (self.reader.rows(None, self.seq, CHUNK)?, self.seq);
-            let until = self.until;
-            for row in rows.iter().take_while(|row| row.seq <= until) {
-                self.row(row)?;
-            }
-            // In a damaged tree the rows after the last one may be rows before it.
-            if self.seq == before {
-                break;
-            }
-        }
+        let (reader, until) = (Reader::open(self.reader.path())?, self.until);
+        reading::ahead(reader, until, |row, event| self.row(row, event))?;
         self.ends()?;
         self.artifacts()?;
         self.extra();
         self.integrity()
     }
 
-    fn row(&mut self, row: &Row) -> Result<(), Error> {
+    fn row(&mut self, row: &Row, event: Decoded) -> Result<(), Error> {
         let expected = self.seq + 1;
         if row.seq < expected {
             let detail = format!("row {expected} or a later one was expected here");
@@ -161,14 +148,14 @@ impl Verifier<'_> {
         self.begun += i64::from(row.run_seq == 1);
         if self.only.is_none_or(|run| run == row.run) {
             self.report.events += 1;
-            self.fold(row)?;
+            self.fold(row, event)?;
         }
         Ok(())
     }
 
-    fn fold(&mut self, row: &Row) -> Result<(), Error> {
+    fn fold(&mut self, row: &Row, event: Decoded) -> Result<(), Error> {
         let folded = self.open.remove(&row.run).or_else(|| self.later.remove(&row.run));
-        if folded.is_none() && row.run_seq > 1 && self.accounts(row)? {
+        if folded.is_none() && row.run_seq > 1 && self.accounts(row, &event)? {
             return Ok(());
         }
         let mut folded = folded.unwrap_or_default();
@@ -187,7 +174,7 @@ impl Verifier<'_> {
             self.open.insert(row.run, folded);
             return Ok(());
         }
-        let event = match Event::decode(&row.event) {
+        let event = match event {
             Ok(event) => event,
             Err(error) => {
                 self.differs("edited", place(row), error.to_string(), row.run);
@@ -213,81 +200,13 @@ impl Verifier<'_> {
                 }
             }
         }
-        if matches!(event.fact, Fact::RunSealed { .. }) && !folded.broken {
+        let over = matches!(event.fact, Fact::RunSealed { .. } | Fact::RunCompacted(_));
+        if over && !folded.broken {
             self.sealed(row.run, folded)
         } else {
             self.open.insert(row.run, folded);
             Ok(())
         }
-    }
-
-    /// An event of a run with bodies gone. Once it has ended it is forgotten, so that memory does
-    /// not grow with what retention took.
-    fn between(&mut self, row: &Row, event: &Event, mut folded: Folded) -> Result<(), Error> {
-        let fact = &event.fact;
-        if matches!(fact, Fact::RunCompacted(_)) {
-            return self.compacted(row, folded.broken);
-        }
-        folded.revision += u32::from(matches!(fact, Fact::RollbackRequested { .. }));
-        self.models_of(row.run, folded.revision, event)?;
-        // The one event that may follow then is the one that accounts for them.
-        let ended = matches!(fact, Fact::RunSealed { .. }) && !folded.broken;
-        if ended && self.row_seq(row.run)? == Some(folded.run_seq + 1) {
-            self.unaccounted += 1;
-        } else {
-            self.open.insert(row.run, folded);
-        }
-        Ok(())
-    }
-
-    /// Whether this row accounts for what is gone of a run that was forgotten.
-    fn accounts(&mut self, row: &Row) -> Result<bool, Error> {
-        let event = Event::decode(&row.event);
-        if !event.is_ok_and(|event| matches!(event.fact, Fact::RunCompacted(_))) {
-            return Ok(false);
-        }
-        self.unaccounted -= 1;
-        self.compacted(row, false)?;
-        Ok(true)
-    }
-
-    /// A run is whole again: folded from what is left of it, up to the row that says what is gone.
-    fn compacted(&mut self, row: &Row, broken: bool) -> Result<(), Error> {
-        let mut rows = self.reader.rows(Some(row.run), 0, u32::MAX)?;
-        rows.retain(|other| other.seq <= row.seq);
-        let pruned = rows.iter().filter(|row| row.is_pruned()).count() as u64;
-        let mut folded = Folded {
-            run: None,
-            run_seq: row.run_seq,
-            last: Some(row.seq),
-            head: row.event_hash,
-            broken,
-            gone: false,
-            revision: 0,
-        };
-        match left(&rows) {
-            Ok(Some(left)) => {
-                for (run, event, seq) in &left.phases {
-                    self.history_of(row.run, run, &event.fact, *seq)?;
-                }
-                self.report.pruned.events += pruned;
-                self.report.pruned.runs.add(row.run);
-                folded.run = Some(left.run);
-            }
-            // What is wrong with its rows has been told where they stand, but for this.
-            Ok(None) => folded.broken = true,
-            Err(broken) => {
-                let kind = match broken {
-                    Broken::Hash { .. } | Broken::Decode { .. } | Broken::Illegal { .. } => {
-                        "edited"
-                    }
-                    Broken::Gap { .. } | Broken::Unannounced { .. } => "missing",
-                };
-                self.differs(kind, place(row), broken.to_string(), row.run);
-                folded.broken = true;
-            }
-        }
-        self.sealed(row.run, folded)
     }
 
     /// Every artifact that the event names is there.
@@ -383,29 +302,6 @@ impl Verifier<'_> {
             self.differs("truncated", at, "the run's last events are gone".to_owned(), run);
         }
         Ok(())
-    }
-
-    /// Runs that were forgotten with bodies gone, and no event ever accounted for them.
-    fn forgotten(&mut self) -> Result<(), Error> {
-        let numbers: Vec<i64> = self
-            .reader
-            .db
-            .prepare(include_str!("sql/gone.sql"))?
-            .query_map([self.until.cast_signed()], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        for number in numbers {
-            self.unannounced(number);
-        }
-        Ok(())
-    }
-
-    fn unannounced(&mut self, number: i64) {
-        let Err(Error::Broken(Broken::Unannounced { .. })) = self.reader.run(number) else {
-            // Compacted meanwhile.
-            return;
-        };
-        let detail = "bodies of its events are gone, and no event says that retention took them";
-        self.differs("missing", format!("events of r{number}"), detail.to_owned(), number);
     }
 
     fn artifacts(&mut self) -> Result<(), Error> {

@@ -99,6 +99,8 @@ pub fn baseline(
 ) -> Result<Option<Baseline>, StepError> {
     let kept = |one: &&Past| one.record.target == target && one.success() == Some(true);
     let Some(last) = past.iter().rfind(kept) else { return Ok(None) };
+    // Retention may take the one or the other meanwhile.
+    let _snapshot = reader.snapshot()?;
     let run = reader.run(last.run)?;
     let Some(payload) = run.outputs.get(&Phase::Evaluate) else { return Ok(None) };
     let evaluation: Evaluation = reader.payload(payload)?;

@@ -17,12 +17,12 @@ pub fn note_changes(cx: &Context, reader: &Reader) -> Result<(), StepError> {
     let now = &cx.run.created;
     let mut earlier = reader.list(&Filter { limit: LOOK_BACK, ..Filter::default() })?;
     earlier.retain(|number| *number < now.number);
-    if let Some(last) = earlier.first() {
-        let last = reader.run(*last)?;
-        note(cx, reader, "policy_changed", &last, (last.created.policy, now.policy))?;
+    // One that cannot be read is the audit's to name: it must not hold up those after it.
+    let mut earlier = earlier.into_iter().filter_map(|number| reader.run(number).ok()).peekable();
+    if let Some(last) = earlier.peek() {
+        note(cx, reader, "policy_changed", last, (last.created.policy, now.policy))?;
     }
-    for number in earlier {
-        let last = reader.run(number)?;
+    for last in earlier {
         if last.created.workflow == now.workflow {
             let digests = (last.created.definition, now.definition);
             return note(cx, reader, "workflow_changed", &last, digests);

@@ -3,7 +3,7 @@
 
 use crate::{
     digest::Digest,
-    journal::replay::Row,
+    journal::{Outcome, replay::Row},
     shell::{
         connection::{SCHEMA_VERSION, explain},
         error::Error,
@@ -14,6 +14,9 @@ use std::{collections::VecDeque, path::Path};
 
 /// So many numbers in a row without anything that can be read are the end.
 const PATIENCE: u32 = 10_000;
+
+/// A number beyond this is damage: it would take minutes to come there.
+const MOST_ARTIFACTS: i64 = 100_000_000;
 
 /// A journal of which nothing is taken on trust.
 pub(super) struct Damaged {
@@ -68,11 +71,18 @@ impl Damaged {
                 Err(error) => At::Bad(error.to_string()),
             }
         };
-        self.each(include_str!("../sql/one_row.sql"), read).map(|(seq, at)| match at {
+        self.each(include_str!("../sql/one_row.sql"), 0, read).map(|(seq, at)| match at {
             At::Good(found) => found,
             At::Bad(why) => Found::Damaged(format!("row {seq}: {why}")),
             At::Nothing => Found::Nothing(format!("row {seq}: it is missing")),
         })
+    }
+
+    /// How each revision of a run ended, as the history says; `None` where it cannot be read.
+    pub(super) fn outcomes(&self, number: i64) -> Option<Vec<Outcome>> {
+        let mut statement = self.db.prepare_cached(include_str!("../sql/outcomes.sql")).ok()?;
+        let outcomes = statement.query_map([number], |row| row.get::<_, String>(0)).ok()?;
+        outcomes.map(|outcome| outcome.ok()?.parse().ok()).collect()
     }
 
     /// Every artifact that can be read.
@@ -85,18 +95,22 @@ impl Damaged {
                 Err(error) => At::Bad(error.to_string()),
             }
         };
+        // Retention leaves gaps of any length.
+        let last = self.db.query_row("SELECT max(rowid) FROM artifacts", [], |row| row.get(0));
+        let last = last.map_or(0, |last: Option<i64>| last.unwrap_or(0)).min(MOST_ARTIFACTS);
         let sql = "SELECT digest, bytes FROM artifacts WHERE rowid = ?1";
-        self.each(sql, read).filter_map(|(_, at)| match at {
+        self.each(sql, last, read).filter_map(|(_, at)| match at {
             At::Good(artifact) => Some(artifact),
             At::Bad(_) | At::Nothing => None,
         })
     }
 
-    /// What is at each number from 1 on. Beyond the last good one a damaged tree may have something
+    /// What is at each number from 1 on, to `last` at least. Beyond the last good one a damaged tree may have something
     /// bad at every number there is: only the first of those is told.
     fn each<'a, T: 'a>(
         &'a self,
         sql: &str,
+        last: i64,
         mut read: impl FnMut(&mut Statement<'_>, i64) -> At<T> + 'a,
     ) -> impl Iterator<Item = (i64, At<T>)> + 'a {
         let mut statement = self.db.prepare(sql).ok();
@@ -107,8 +121,14 @@ impl Damaged {
             if let Some(found) = waiting.pop_front() {
                 return Some(found);
             }
-            for _ in 0..PATIENCE {
+            let mut patience = PATIENCE;
+            while patience > 0 || next <= last {
+                patience = patience.saturating_sub(1);
                 let at = read(statement.as_mut()?, next);
+                if matches!(at, At::Nothing) && next <= last {
+                    next += 1;
+                    continue;
+                }
                 let good = matches!(at, At::Good(_));
                 waiting.push_back((next, at));
                 next += 1;
