@@ -19,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 /// # Errors
 /// A refusal, where the command may not happen in this state. The facts returned always fold.
 pub fn decide(run: &Run, command: Command, now: Timestamp) -> Result<Vec<Fact>, Refusal> {
-    let facts = wanted(run, command, now)?;
+    let facts = untried(run, command, now)?;
     folds(run, &facts, now).map_err(|source| Refusal::Illegal { run: run.name(), source })?;
     Ok(facts)
 }
@@ -34,7 +34,12 @@ fn folds(run: &Run, facts: &[Fact], at: Timestamp) -> Result<(), IllegalEvent> {
     Ok(())
 }
 
-fn wanted(run: &Run, command: Command, now: Timestamp) -> Result<Vec<Fact>, Refusal> {
+/// The same for who folds the facts in any case, and takes them back where they do not: what a step
+/// made up is not refused here.
+///
+/// # Errors
+/// A refusal, where the command may not happen in this state.
+pub fn untried(run: &Run, command: Command, now: Timestamp) -> Result<Vec<Fact>, Refusal> {
     match command {
         Command::Complete { phase, attempt, spent_ms, output, facts } => {
             expect_phase(run, phase, attempt)?;

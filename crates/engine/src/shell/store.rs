@@ -1,4 +1,4 @@
-//! The store: one writing thread behind a channel.
+//! The store: one writing connection, and the queue before it.
 
 use super::{
     clock::Clock,
@@ -6,16 +6,19 @@ use super::{
     process::Process,
     reader::Reader,
     transition::Tx,
-    writer::{self, Job, Queue, Transition},
+    writer::{self, Job, Queue, Started, Transition, Writer},
 };
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::JoinHandle,
 };
 use tokio::sync::oneshot;
 
-/// A journal opened for writing. Clones share one thread.
+/// A journal opened for writing. Clones share one connection.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -24,7 +27,10 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     process: Process,
-    sender: Mutex<Option<Queue>>,
+    writer: Arc<Mutex<Writer>>,
+    queue: Mutex<Option<Queue>>,
+    /// Transitions that are not answered yet.
+    waiting: AtomicUsize,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -34,14 +40,16 @@ impl Store {
     /// # Errors
     /// Where it is no journal, newer than this engine, or cannot be made durable.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, Error> {
-        let (sender, thread) = writer::start(path, clock)?;
+        let Started { writer, queue, thread } = writer::start(path, clock)?;
         // Only now is the folder known to exist and to be writable.
         let process = Process::register(path)?;
         Ok(Store {
             inner: Arc::new(Inner {
                 path: path.to_owned(),
                 process,
-                sender: Mutex::new(Some(sender)),
+                writer,
+                queue: Mutex::new(Some(queue)),
+                waiting: AtomicUsize::new(0),
                 thread: Mutex::new(Some(thread)),
             }),
         })
@@ -73,11 +81,41 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         let job: Box<dyn Job> = Box::new(Transition { work: Some(work), result: None, reply });
         let stopped = || Error::Stopped("its thread has ended".to_owned());
-        {
-            let sender = self.inner.sender.lock().map_err(|_| stopped())?;
-            sender.as_ref().ok_or_else(stopped)?.send(job).map_err(|_| stopped())?;
+        let waiting = Waiting::with(&self.inner.waiting);
+        if let Some(job) = self.alone(job, &waiting) {
+            let queue = self.inner.queue.lock().map_err(|_| stopped())?;
+            queue.as_ref().ok_or_else(stopped)?.send(job).map_err(|_| stopped())?;
         }
         answer.await.map_err(|_| stopped())?
+    }
+
+    /// Does it at once where nobody else waits for an answer; gives it back where somebody does,
+    /// so that both are committed together.
+    fn alone(&self, job: Box<dyn Job>, waiting: &Waiting<'_>) -> Option<Box<dyn Job>> {
+        match self.inner.writer.try_lock() {
+            Ok(mut writer) if waiting.alone => writer.take_alone(job),
+            Ok(_) | Err(_) => Some(job),
+        }
+    }
+}
+
+/// Being one of those who wait for an answer.
+struct Waiting<'a> {
+    all: &'a AtomicUsize,
+    /// Whether nobody else was.
+    alone: bool,
+}
+
+impl Waiting<'_> {
+    fn with(all: &AtomicUsize) -> Waiting<'_> {
+        let alone = all.fetch_add(1, Ordering::AcqRel) == 0;
+        Waiting { all, alone }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -85,8 +123,8 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // The thread ends once its queue is closed; the checkpoint of the last connection to
         // close is then done before the process ends.
-        if let Ok(mut sender) = self.sender.lock() {
-            sender.take();
+        if let Ok(mut queue) = self.queue.lock() {
+            queue.take();
         }
         if let Ok(mut thread) = self.thread.lock()
             && let Some(thread) = thread.take()

@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     digest::Digest,
-    journal::{Command, Created, Due, Event, Fact, Run, Status, Timestamp, decide, due, event},
+    journal::{
+        Command, Created, Due, Event, Fact, Refusal, Run, Status, Timestamp, decide,
+        decide::untried, due, event,
+    },
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::{path::Path, sync::Arc};
@@ -363,8 +366,12 @@ impl<'a> Tx<'a> {
         actor: &str,
         command: Command,
     ) -> Result<(), Error> {
-        let facts = decide(&held.run, command, self.now)?;
-        self.append(held, actor, facts)
+        let facts = untried(&held.run, command, self.now)?;
+        let run = held.run.created.number;
+        self.append(held, actor, facts).map_err(|error| match error {
+            Error::Illegal(source) => Refusal::Illegal { run: format!("r{run}"), source }.into(),
+            other => other,
+        })
     }
 
     /// Ends a transition: the run's row shows how it stands, and whoever drives it keeps the lease

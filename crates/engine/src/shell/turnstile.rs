@@ -34,20 +34,24 @@ impl Turnstile {
         Ok(Turnstile(file))
     }
 
+    /// The turn, where nobody else has it.
+    pub(super) fn try_enter(&self) -> Result<Option<Turn<'_>>, Error> {
+        match self.0.try_lock() {
+            Ok(()) => Ok(Some(Turn(&self.0))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Error::Unlockable(error)),
+        }
+    }
+
     /// Waits for the turn. With a limit, which `File::lock` has not: a stopped process must not
     /// hang the others for ever.
     pub(super) fn enter(&self) -> Result<Turn<'_>, Error> {
         let until = Instant::now() + PATIENCE;
         loop {
-            match self.0.try_lock() {
-                Ok(()) => return Ok(Turn(&self.0)),
-                Err(TryLockError::WouldBlock) if Instant::now() < until => {
-                    thread::sleep(LOOK_AGAIN);
-                }
-                Err(TryLockError::WouldBlock) => return Err(Error::Busy),
-                Err(TryLockError::Error(error)) => {
-                    return Err(Error::Unlockable(error));
-                }
+            match self.try_enter()? {
+                Some(turn) => return Ok(turn),
+                None if Instant::now() < until => thread::sleep(LOOK_AGAIN),
+                None => return Err(Error::Busy),
             }
         }
     }

@@ -1,5 +1,6 @@
-//! The one thread of a process that writes the journal: waiting transitions are committed
-//! together, each in a savepoint of its own, and answered after the commit.
+//! Writing the journal: waiting transitions are committed together, each in a savepoint of its own,
+//! and answered after the commit. One thread of the process does that; who is alone does it
+//! itself, since waking the thread and being woken by it would take a third of a commit's time.
 
 use super::{
     clock::Clock,
@@ -8,14 +9,14 @@ use super::{
     error::Error,
     head::Known,
     transition::Tx,
-    turnstile::Turnstile,
+    turnstile::{self, Turnstile},
 };
 use crate::journal::Timestamp;
 use rusqlite::Connection;
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex,
         mpsc::{Receiver, Sender, channel},
     },
     thread,
@@ -87,68 +88,125 @@ where
     }
 }
 
+/// The writing connection. One at a time has it: the thread, or a caller that is alone.
 pub(super) struct Writer {
     path: PathBuf,
     db: Connection,
     turnstile: Turnstile,
     clock: Arc<dyn Clock>,
     known: Known,
+    /// Why nothing is written any more.
+    stopped: Option<Failed>,
 }
 
-/// Where transitions are handed in, and the thread that takes them.
-type Started = (Queue, thread::JoinHandle<()>);
+/// The journal, opened for writing.
+pub(super) struct Started {
+    pub writer: Arc<Mutex<Writer>>,
+    /// Where transitions are handed in for the thread.
+    pub queue: Queue,
+    pub thread: thread::JoinHandle<()>,
+}
 
 /// Opens the journal and starts its thread.
 pub(super) fn start(path: &Path, clock: Arc<dyn Clock>) -> Result<Started, Error> {
     let (db, turnstile) = connection::open_writer(path)?;
     let mut known = Known::default();
     known.refresh(&db)?;
-    let writer = Writer { path: path.to_owned(), db, turnstile, clock, known };
+    let writer = Writer { path: path.to_owned(), db, turnstile, clock, known, stopped: None };
+    let writer = Arc::new(Mutex::new(writer));
     let (sender, queue) = channel();
+    let threads = writer.clone();
     let thread = thread::Builder::new()
         .name("journal".to_owned())
-        .spawn(move || writer.work(&queue))
+        .spawn(move || work(&threads, &queue))
         .map_err(|source| Error::Io { path: path.to_owned(), source })?;
-    Ok((sender, thread))
+    Ok(Started { writer, queue: sender, thread })
+}
+
+/// The thread's life.
+fn work(writer: &Mutex<Writer>, queue: &Receiver<Box<dyn Job>>) {
+    while let Ok(first) = queue.recv() {
+        let Ok(mut writer) = writer.lock() else { return };
+        let mut batch = vec![first];
+        batch.extend(queue.try_iter().take(BATCH - 1));
+        writer.take(batch);
+    }
 }
 
 impl Writer {
-    fn work(mut self, queue: &Receiver<Box<dyn Job>>) {
-        let mut stopped: Option<Failed> = None;
-        while let Ok(first) = queue.recv() {
-            let mut batch = vec![first];
-            batch.extend(queue.try_iter().take(BATCH - 1));
-            let span = tracing::debug_span!("commit", transitions = batch.len());
-            let committed =
-                if stopped.is_none() { span.in_scope(|| self.commit(&mut batch)) } else { Ok(()) };
-            let Err(error) = committed else {
-                answer(batch, stopped.as_ref());
-                continue;
-            };
-            let _ = self.db.execute_batch("ROLLBACK");
-            self.known.forget();
-            tracing::warn!(%error, transitions = batch.len(), "a commit failed");
-            let why = Failed::Stopped(error.to_string());
-            match error {
-                // Waiting for a lock is no damage: the next batch may go through.
-                Error::Busy => answer(batch, Some(&Failed::Busy)),
-                Error::DiskFull(path) => {
-                    answer(batch, Some(&Failed::DiskFull(path)));
-                    stopped = Some(why);
-                }
-                _ => {
-                    answer(batch, Some(&why));
-                    stopped = Some(why);
-                }
+    /// Commits a batch and answers it.
+    fn take(&mut self, batch: Vec<Box<dyn Job>>) {
+        self.answered(batch, |writer, batch| {
+            writer.begin()?;
+            writer.commit(batch)
+        });
+    }
+
+    /// Commits a single transition and answers it, unless it would have to wait for another process:
+    /// then it is given back.
+    pub(super) fn take_alone(&mut self, job: Box<dyn Job>) -> Option<Box<dyn Job>> {
+        match self.begin_at_once() {
+            Ok(false) => return Some(job),
+            Ok(true) => self.answered(vec![job], Writer::commit),
+            Err(error) => self.answered(vec![job], |_, _| Err(error)),
+        }
+        None
+    }
+
+    /// Answers each of a batch with what came of it.
+    fn answered(
+        &mut self,
+        mut batch: Vec<Box<dyn Job>>,
+        commit: impl FnOnce(&mut Writer, &mut [Box<dyn Job>]) -> Result<(), Error>,
+    ) {
+        if self.stopped.is_some() {
+            return answer(batch, self.stopped.as_ref());
+        }
+        let span = tracing::debug_span!("commit", transitions = batch.len());
+        let Err(error) = span.in_scope(|| commit(self, &mut batch)) else {
+            return answer(batch, None);
+        };
+        let _ = self.db.execute_batch("ROLLBACK");
+        self.known.forget();
+        tracing::warn!(%error, transitions = batch.len(), "a commit failed");
+        let why = Failed::Stopped(error.to_string());
+        match error {
+            // Waiting for a lock is no damage: the next batch may go through.
+            Error::Busy => answer(batch, Some(&Failed::Busy)),
+            Error::DiskFull(path) => {
+                answer(batch, Some(&Failed::DiskFull(path)));
+                self.stopped = Some(why);
+            }
+            _ => {
+                answer(batch, Some(&why));
+                self.stopped = Some(why);
             }
         }
     }
 
-    /// One transaction for the whole batch, one savepoint for each of it.
-    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Error> {
+    /// Begins a transaction, in turn with other processes.
+    fn begin(&self) -> Result<(), Error> {
         let turn = self.turnstile.enter()?;
         self.execute("BEGIN IMMEDIATE")?;
         drop(turn);
+        Ok(())
+    }
+
+    /// The same, where nobody has to be waited for. False: somebody has.
+    fn begin_at_once(&mut self) -> Result<bool, Error> {
+        let Some(turn) = self.turnstile.try_enter()? else { return Ok(false) };
+        self.db.busy_handler(None::<fn(i32) -> bool>)?;
+        let begun = self.execute("BEGIN IMMEDIATE");
+        self.db.busy_handler(Some(turnstile::look_again))?;
+        drop(turn);
+        match begun {
+            Err(Error::Busy) => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
+    /// The rest of the transaction that was begun: one savepoint for each of the batch.
+    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Error> {
         let found = connection::version(&self.db, &self.path)?;
         if found != connection::SCHEMA_VERSION {
             let (path, known) = (self.path.clone(), connection::SCHEMA_VERSION);
