@@ -310,3 +310,30 @@ async fn a_damaged_run_is_refused_by_name_and_the_others_go_on() {
     let me = store.me().to_owned();
     assert!(store.write(move |tx| tx.claim(2, &me, "ada")).await.is_ok());
 }
+
+/// One thread, and nothing that a run waits for but the journal: each still gets its turn, and what
+/// waits is committed together.
+#[tokio::test]
+async fn a_run_that_never_waits_lets_the_others_begin() {
+    let place = Place::new();
+    let store = place.store();
+    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let tasks: Vec<_> = (0..20)
+        .map(|task| {
+            let (store, order) = (store.clone(), order.clone());
+            tokio::spawn(async move {
+                for nth in 0..3 {
+                    store.write(|tx| tx.put_artifact(b"the same")).await.unwrap();
+                    order.lock().unwrap().push((task, nth));
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let order = order.lock().unwrap();
+    let last_to_begin = order.iter().rposition(|(_, nth)| *nth == 0).unwrap();
+    let first_to_end = order.iter().position(|(_, nth)| *nth == 2).unwrap();
+    assert!(last_to_begin < first_to_end, "{order:?}");
+}

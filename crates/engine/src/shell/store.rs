@@ -81,41 +81,43 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         let job: Box<dyn Job> = Box::new(Transition { work: Some(work), result: None, reply });
         let stopped = || Error::Stopped("its thread has ended".to_owned());
-        let waiting = Waiting::with(&self.inner.waiting);
-        if let Some(job) = self.alone(job, &waiting) {
+        let waiting = Waiting::one_more(&self.inner.waiting);
+        // Others that are ready to write come first: a run that never waits would let none begin.
+        tokio::task::yield_now().await;
+        let left = if waiting.is_alone() { self.at_once(job) } else { Some(job) };
+        if let Some(job) = left {
             let queue = self.inner.queue.lock().map_err(|_| stopped())?;
             queue.as_ref().ok_or_else(stopped)?.send(job).map_err(|_| stopped())?;
         }
         answer.await.map_err(|_| stopped())?
     }
 
-    /// Does it at once where nobody else waits for an answer; gives it back where somebody does,
-    /// so that both are committed together.
-    fn alone(&self, job: Box<dyn Job>, waiting: &Waiting<'_>) -> Option<Box<dyn Job>> {
+    /// Does it at once; gives it back where it would have to wait.
+    fn at_once(&self, job: Box<dyn Job>) -> Option<Box<dyn Job>> {
         match self.inner.writer.try_lock() {
-            Ok(mut writer) if waiting.alone => writer.take_alone(job),
-            Ok(_) | Err(_) => Some(job),
+            Ok(mut writer) => writer.take_alone(job),
+            Err(_) => Some(job),
         }
     }
 }
 
 /// Being one of those who wait for an answer.
-struct Waiting<'a> {
-    all: &'a AtomicUsize,
-    /// Whether nobody else was.
-    alone: bool,
-}
+struct Waiting<'a>(&'a AtomicUsize);
 
 impl Waiting<'_> {
-    fn with(all: &AtomicUsize) -> Waiting<'_> {
-        let alone = all.fetch_add(1, Ordering::AcqRel) == 0;
-        Waiting { all, alone }
+    fn one_more(all: &AtomicUsize) -> Waiting<'_> {
+        all.fetch_add(1, Ordering::AcqRel);
+        Waiting(all)
+    }
+
+    fn is_alone(&self) -> bool {
+        self.0.load(Ordering::Acquire) == 1
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.all.fetch_sub(1, Ordering::AcqRel);
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
