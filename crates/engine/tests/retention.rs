@@ -92,25 +92,6 @@ fn pruned(place: &Place) -> Pruned {
     report.pruned
 }
 
-/// Makes a change that the triggers would refuse.
-fn forge(place: &Place, sql: &str) {
-    let raw = place.raw();
-    let triggers: Vec<(String, String)> = raw
-        .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
-        .unwrap()
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap()
-        .collect::<Result<_, _>>()
-        .unwrap();
-    for (name, _) in &triggers {
-        raw.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
-    }
-    raw.execute_batch(sql).unwrap();
-    for (_, sql) in &triggers {
-        raw.execute_batch(sql).unwrap();
-    }
-}
-
 #[tokio::test]
 async fn what_ended_loses_its_bodies_and_says_so() {
     let place = journal().await;
@@ -200,7 +181,7 @@ async fn a_forged_retention_is_named() {
         let place = journal().await;
         compacted(&place).await;
         assert_eq!(place.verify(), Vec::<String>::new());
-        forge(&place, sql);
+        place.forge(sql);
         let named = place.verify();
         assert!(named.iter().any(|one| one.starts_with(found)), "{sql}: {named:?}");
     }
@@ -262,7 +243,7 @@ async fn a_compacted_journal_is_salvaged_whole() {
 async fn runs_whose_retention_cannot_be_proven_any_more_are_counted_and_named() {
     let place = journal().await;
     compacted(&place).await;
-    forge(&place, &format!("{FIRST_TO_SAY_SO}; DELETE FROM history;"));
+    place.forge(&format!("{FIRST_TO_SAY_SO}; DELETE FROM history;"));
     let new = Place::new();
     let report = salvage(&place.journal(), &new.journal()).unwrap();
     assert!(report.stopped_at.is_some());
@@ -279,7 +260,7 @@ async fn what_says_so_is_said_anew_where_damage_took_it() {
     let place = journal().await;
     compacted(&place).await;
     let before = runs(&place);
-    forge(&place, FIRST_TO_SAY_SO);
+    place.forge(FIRST_TO_SAY_SO);
     let new = Place::new();
     let report = salvage(&place.journal(), &new.journal()).unwrap();
     assert_eq!((report.accounted, report.unaccounted), (3, 0), "{report:?}");
@@ -301,7 +282,7 @@ async fn artifacts_beyond_any_gap_are_salvaged() {
     let raw = place.raw();
     raw.execute("UPDATE artifacts SET rowid = rowid + 50000 WHERE rowid > 2", []).unwrap_err();
     drop(raw);
-    forge(&place, "UPDATE artifacts SET rowid = rowid + 50000 WHERE rowid > 2");
+    place.forge("UPDATE artifacts SET rowid = rowid + 50000 WHERE rowid > 2");
     let new = Place::new();
     let report = salvage(&place.journal(), &new.journal()).unwrap();
     assert_eq!((report.artifacts_missing, report.artifacts), (0, 4));
@@ -311,7 +292,7 @@ async fn artifacts_beyond_any_gap_are_salvaged() {
 #[tokio::test]
 async fn a_damaged_run_is_left_alone_and_the_others_are_not() {
     let place = journal().await;
-    forge(&place, "UPDATE events SET event = replace(event, 'ada', 'eve') WHERE run = 2");
+    place.forge("UPDATE events SET event = replace(event, 'ada', 'eve') WHERE run = 2");
     let taken = compacted(&place).await;
     assert_eq!(taken.runs, pruned_runs(&[1, 3]));
     assert_eq!(taken.damaged.iter().map(|(run, _)| *run).collect::<Vec<_>>(), [2]);

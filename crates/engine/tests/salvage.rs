@@ -46,19 +46,6 @@ fn salvaged(place: &Place) -> (Place, Salvaged) {
     (new, report)
 }
 
-fn edit(place: &Place, sql: &str) {
-    let raw = place.raw();
-    let triggers: Vec<String> = raw
-        .prepare("SELECT 'DROP TRIGGER ' || name FROM sqlite_schema WHERE type = 'trigger'")
-        .unwrap()
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .collect::<Result<_, _>>()
-        .unwrap();
-    triggers.iter().for_each(|drop| raw.execute_batch(drop).unwrap());
-    raw.execute_batch(sql).unwrap();
-}
-
 /// The rows of a query, as text.
 fn table(place: &Place, sql: &str) -> Vec<String> {
     let raw = place.raw();
@@ -130,7 +117,7 @@ async fn whichever_event_was_edited_the_runs_before_it_go_on() {
     for cut in 2..=before.len() {
         let copy = Place::new();
         fs::copy(place.journal(), copy.journal()).unwrap();
-        edit(&copy, &format!("UPDATE events SET event = event || ' ' WHERE seq = {cut}"));
+        copy.forge(&format!("UPDATE events SET event = event || ' ' WHERE seq = {cut}"));
         let (new, report) = salvaged(&copy);
         let what = format!("edited at row {cut}");
         assert_eq!(report.events, cut as u64 - 1, "{what}");
@@ -156,7 +143,7 @@ async fn whatever_does_not_fit_ends_what_is_copied() {
         ("UPDATE events SET run = 7 WHERE seq = 4", 3, "event 4 where event 1 belongs"),
     ] {
         let (place, _) = journal().await;
-        edit(&place, sql);
+        place.forge(sql);
         let (new, report) = salvaged(&place);
         assert_eq!(report.events, events, "{sql}");
         let said = report.stopped_at.unwrap();
@@ -169,8 +156,7 @@ async fn whatever_does_not_fit_ends_what_is_copied() {
 async fn what_the_tables_beside_the_events_say_is_not_believed() {
     let (place, _) = journal().await;
     let before = rows(&place);
-    edit(
-        &place,
+    place.forge(
         "UPDATE runs SET status = 'finished', outcome = 'kept', seq = 99, owner = 'x', epoch = 77;
          DELETE FROM history; DELETE FROM target_leases;
          UPDATE events SET epoch = 9000000000000000000 WHERE seq = 3; DROP TABLE inbox",
@@ -185,7 +171,7 @@ async fn what_the_tables_beside_the_events_say_is_not_believed() {
 async fn an_artifact_with_other_bytes_is_left_out_and_counted() {
     let (place, _) = journal().await;
     place.store().write(|tx| tx.put_artifact(b"more")).await.unwrap();
-    edit(&place, "UPDATE artifacts SET bytes = x'00' WHERE bytes = CAST('bytes' AS BLOB)");
+    place.forge("UPDATE artifacts SET bytes = x'00' WHERE bytes = CAST('bytes' AS BLOB)");
     let (new, report) = salvaged(&place);
     assert_eq!((report.artifacts, report.artifacts_seen), (3, 4));
     assert_eq!(report.artifacts_missing, 0, "no event names the one that was lost");
@@ -207,7 +193,7 @@ async fn nothing_is_overwritten_and_nothing_half_made_is_left() {
     assert_eq!(salvage(&place.journal(), &new.journal()).unwrap_err().code(), "exists");
     fs::remove_file(log).unwrap();
 
-    edit(&place, "UPDATE events SET event = event || ' ' WHERE seq = 1");
+    place.forge("UPDATE events SET event = event || ' ' WHERE seq = 1");
     let refused = salvage(&place.journal(), &new.journal()).unwrap_err();
     assert_eq!(refused.code(), "damaged_journal");
     let text = place.journal().with_file_name("text");

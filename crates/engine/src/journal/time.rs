@@ -8,14 +8,15 @@ use std::{fmt, time::Duration};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(pub i64);
 
-/// The last microsecond that RFC 3339 can say: the end of the year 9999.
+/// The first and the last microsecond that RFC 3339 can say: of the years 0 and 9999.
+const FIRST: i64 = -62_167_219_200_000_000;
 const LAST: i64 = 253_402_300_799_999_999;
 
 impl Timestamp {
     /// A point in time that can be written down; `None` for another.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Option<Timestamp> {
-        if 0 <= micros && micros <= LAST { Some(Timestamp(micros)) } else { None }
+        if FIRST <= micros && micros <= LAST { Some(Timestamp(micros)) } else { None }
     }
 
     /// This point plus a duration, saturating at the end of what can be written down.
@@ -31,10 +32,11 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// Reads RFC 3339; `None` where the text is none.
+    /// Reads RFC 3339; `None` where the text is none, or says a time that UTC cannot.
     #[must_use]
     pub fn parse(text: &str) -> Option<Timestamp> {
-        DateTime::parse_from_rfc3339(text).ok().map(|at| Timestamp(at.timestamp_micros()))
+        let at = DateTime::parse_from_rfc3339(text).ok()?;
+        Timestamp::from_micros(at.timestamp_micros())
     }
 }
 
@@ -61,7 +63,9 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use super::{LAST, Timestamp};
+    #![allow(clippy::unwrap_used)]
+
+    use super::{FIRST, LAST, Timestamp};
     use std::time::Duration;
 
     #[test]
@@ -70,7 +74,12 @@ mod tests {
         assert_eq!(last.to_string(), "9999-12-31T23:59:59.999999Z");
         assert_eq!(Timestamp::parse(&last.to_string()), Some(last));
         assert_eq!(Timestamp::from_micros(LAST), Some(last));
-        assert_eq!([LAST + 1, -1].map(Timestamp::from_micros), [None, None]);
+        assert_eq!([LAST + 1, FIRST - 1].map(Timestamp::from_micros), [None, None]);
+        let first = Timestamp::from_micros(FIRST).unwrap();
+        assert_eq!(first.to_string(), "0000-01-01T00:00:00.000000Z");
+        for text in ["0000-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
     }
 
     #[test]
