@@ -131,7 +131,8 @@ pub enum JournalCommand {
     ///
     /// What was looked at, thought and measured goes, and artifacts that nothing names any more.
     /// Who decided, what was done, what came out and what was learnt stays, with every hash.
-    /// A compacted run cannot be rolled back by Kaizen any more, nor started again from.
+    /// A compacted run cannot be rolled back by Kaizen any more, nor started again from. The last
+    /// kept run of each target stays whole.
     #[command(
         after_help = "Examples:\n  kaizen journal compact --older-than 90d --dry-run\n  kaizen journal compact --older-than 90d"
     )]
