@@ -16,7 +16,7 @@ use sim::{
 };
 
 /// How many seeds are tried where nobody says.
-const SEEDS: u64 = 600;
+const SEEDS: u64 = 1_200;
 /// Within so many seeds a planted fault must be found.
 const SEEDS_FOR_A_PLANT: u64 = 400;
 
