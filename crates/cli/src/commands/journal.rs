@@ -89,7 +89,7 @@ fn none(before: Timestamp) -> String {
 }
 
 fn took(taken: &Taken, before: Timestamp, age: Duration, gives_back: bool) -> String {
-    let Taken { runs, events, event_bytes, artifacts, artifact_bytes, damaged } = taken;
+    let Taken { runs, events, event_bytes, artifacts, artifact_bytes, damaged, unswept } = taken;
     let mut text = match runs.count() {
         0 => none(before),
         _ => format!(
@@ -104,6 +104,9 @@ fn took(taken: &Taken, before: Timestamp, age: Duration, gives_back: bool) -> St
     }
     for (run, why) in damaged {
         text += &format!("  r{run} was left alone: {why}\n");
+    }
+    if let Some(why) = unswept {
+        text += &format!("  no artifact went, since what cannot be read might name it: {why}\n");
     }
     if !gives_back && (runs.count() > 0 || *artifacts > 0) {
         text += &format!(

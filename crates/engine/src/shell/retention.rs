@@ -47,6 +47,8 @@ pub struct Taken {
     pub artifact_bytes: u64,
     /// Runs that were left alone because they cannot be read: the number, and why.
     pub damaged: Vec<(i64, String)>,
+    /// Why no artifact went: an event that cannot be read might name it.
+    pub unswept: Option<String>,
 }
 
 /// Numbers of runs: first and last of each row of them without a gap, ascending.
@@ -120,7 +122,8 @@ impl Reader {
         if !numbers.is_empty() {
             let mut taken_over = HashSet::new();
             for number in self.unfinished()? {
-                taken_over.extend(self.run(number)?.created.from_run);
+                // One that cannot be read takes nothing over any more.
+                taken_over.extend(self.run(number).ok().and_then(|run| run.created.from_run));
             }
             numbers.retain(|(number, _)| !taken_over.contains(number));
         }
@@ -167,7 +170,16 @@ pub async fn compact(store: &Store, before: Timestamp, actor: &str) -> Result<Ta
         }
     }
     taken.damaged.sort_unstable();
-    while let Some(Sought { mut unnamed, mut named, seen }) = Sought::some(&reader)? {
+    loop {
+        let Sought { mut unnamed, mut named, seen } = match Sought::some(&reader) {
+            Ok(Some(sought)) => sought,
+            Ok(None) => break,
+            Err(error @ Error::Decode(_)) => {
+                taken.unswept = Some(error.to_string());
+                break;
+            }
+            Err(error) => return Err(error),
+        };
         while !(unnamed.is_empty() && named.is_empty()) {
             let slice = unnamed.split_off(unnamed.len().saturating_sub(SLICE));
             let off = named.split_off(named.len().saturating_sub(SLICE));
@@ -322,8 +334,10 @@ impl Tx<'_> {
             }
         }
         for digest in listed {
-            let sql = "DELETE FROM unneeded WHERE digest = ?1 AND since <= ?2";
-            self.db.prepare_cached(sql)?.execute(params![digest.0, signed(seen)])?;
+            // Beyond the journal's end is nonsense, and must not be looked for for ever.
+            let sql = "DELETE FROM unneeded WHERE digest = ?1 AND (since <= ?2 OR since > ?3)";
+            let end = signed(self.known.head.seq);
+            self.db.prepare_cached(sql)?.execute(params![digest.0, signed(seen), end])?;
         }
         Ok((gone, bytes))
     }
