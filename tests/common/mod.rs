@@ -140,7 +140,8 @@ impl Project {
             .args(args)
             .current_dir(self.path())
             .env("NO_COLOR", "1")
-            .env_remove("KAIZEN_CRASH_AT");
+            .env_remove("KAIZEN_CRASH_AT")
+            .env_remove("KAIZEN_SQLSERVER");
         command
     }
 
@@ -261,6 +262,20 @@ impl Project {
     /// The JSON of a run.
     pub fn show(&self, run: &str) -> Value {
         self.kaizen(&["show", run, "--json"]).exits(0).json()
+    }
+
+    /// Whether the run comes to this status within half a minute.
+    pub fn waits_for(&self, run: &str, status: &str) -> bool {
+        (0..300).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            self.show(run)["status"] == status
+        })
+    }
+
+    /// Writes the write-ahead log back, so that the journal is one file.
+    pub fn checkpoint(&self) {
+        let db = Connection::open(self.file(".kaizen/journal.db")).unwrap();
+        db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     }
 
     /// The events of one kind of a run, with their bodies.

@@ -96,6 +96,19 @@ pub enum Command {
     #[command(after_help = "Examples:\n  kaizen audit r2\n  kaizen audit verify
   kaizen audit export --to trail && python3 trail/verify.py trail")]
     Audit(Audit),
+    /// Stay: ship the trail as it grows, go on with runs whose time has come
+    #[command(after_help = "Example:\n  kaizen serve --every 10s")]
+    Serve(Serve),
+    /// The trail in SQL Server: how far it is, and shipping the rest
+    #[command(after_help = "Examples:\n  kaizen provenance status\n  kaizen provenance sync")]
+    Provenance(Provenance),
+    /// The trail's schema in SQL Server, and who may do what there
+    #[command(after_help = "Examples:\n  kaizen sql plan\n  kaizen sql apply
+  kaizen sql grants provenance\n  kaizen sql check
+
+Where it is says KAIZEN_SQLSERVER, an ADO.NET connection string:
+  Server=tcp:HOST,1433;Database=kaizen;User Id=LOGIN;Password='…'")]
+    Sql(Sql),
     /// Look after the journal itself
     #[command(after_help = "Example:\n  kaizen journal salvage --to intact.db")]
     Journal(Journal),
@@ -325,6 +338,83 @@ pub enum AuditCommand {
         #[arg(long, default_value = "kaizen-trail", value_name = "DIR")]
         to: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// How often to look: 5s, 1m
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration::parse)]
+    pub every: Duration,
+}
+
+#[derive(Debug, Args)]
+pub struct Provenance {
+    #[command(subcommand)]
+    pub what: ProvenanceCommand,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum ProvenanceCommand {
+    /// Show what SQL Server has acknowledged, what waits, and why
+    #[command(after_help = "Example:\n  kaizen provenance status")]
+    Status,
+    /// Ship everything that SQL Server has not got yet
+    #[command(after_help = "Example:\n  kaizen provenance sync")]
+    Sync {
+        /// Ship again what was acknowledged once and is gone: first see why, with `audit verify`
+        #[arg(long)]
+        resend: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Sql {
+    #[command(subcommand)]
+    pub what: SqlCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SqlCommand {
+    /// Print the T-SQL that `apply` would run
+    #[command(after_help = "Example:\n  kaizen sql plan")]
+    Plan,
+    /// Make or migrate the trail's schema
+    #[command(after_help = "Example:\n  kaizen sql apply")]
+    Apply,
+    /// Show what is there, and what is not as the migrations made it
+    #[command(after_help = "Example:\n  kaizen sql status")]
+    Status,
+    /// Prove that the login can add to the trail and read it, and change nothing
+    #[command(after_help = "Example:\n  kaizen sql check")]
+    Check,
+    /// Print a script that gives a login what it needs, and no more
+    #[command(after_help = "Example:\n  kaizen sql grants provenance --login kaizen_provenance")]
+    Grants {
+        /// What the login is for
+        #[arg(value_enum)]
+        kind: LoginKind,
+        /// Its name [default: kaizen_ and what it is for]
+        #[arg(long, value_name = "NAME")]
+        login: Option<String>,
+        /// The database: the trail's own, or the target
+        #[arg(long, value_name = "NAME", default_value = "kaizen")]
+        database: String,
+        /// The server's major version: 14 is 2017, 15 is 2019, 16 is 2022, 17 is 2025
+        #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(14..=17))]
+        server_version: u32,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LoginKind {
+    /// Makes and migrates the trail
+    SchemaOwner,
+    /// Adds to the trail and reads it: the login of KAIZEN_SQLSERVER
+    Provenance,
+    /// Reads a target
+    Observe,
+    /// Changes a target
+    Deploy,
 }
 
 #[derive(Debug, Args)]

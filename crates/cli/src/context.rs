@@ -1,6 +1,6 @@
 //! The project and journal that a command works on, and who is at the keyboard.
 
-use crate::failure::Failure;
+use crate::{failure::Failure, trail};
 use kaizen_engine::{
     digest::Digest,
     journal::{Decision, Method, Run},
@@ -59,9 +59,16 @@ impl Place {
     }
 
     /// A driver for a project.
-    pub fn engine(&self, project: Project, store: Store, observer: Arc<dyn Observer>) -> Engine {
+    pub fn engine(
+        &self,
+        project: Project,
+        store: Store,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Engine, Failure> {
+        let trail = trail::before_effects(self, &project, &store)?;
         let project = Arc::new(project);
-        Engine {
+        Ok(Engine {
+            trail,
             store,
             journal: self.journal.as_path().into(),
             pipeline: Arc::new(phases::pipeline(&project)),
@@ -69,7 +76,7 @@ impl Place {
             clock: Arc::new(SystemClock),
             observer,
             patience: PATIENCE,
-        }
+        })
     }
 }
 

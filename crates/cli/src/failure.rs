@@ -91,6 +91,17 @@ fn advice(code: &str, class: Class) -> (&'static str, u8) {
         "git_unborn_branch" => "git add -A && git commit -m 'Begin'",
         "tracked_changes" => "git commit -a   # or: git stash",
         "read_only" | "disk_full" | "io" => "df -h . && ls -ld .kaizen",
+        "sqlserver_no_trail" => "kaizen sql plan   # then: kaizen sql apply",
+        "sqlserver_older_trail" => "kaizen sql apply",
+        "sqlserver_newer_trail" => "take a newer kaizen   (kaizen --version says which this is)",
+        "sqlserver_divergent_trail" => "kaizen sql status",
+        "sqlserver_away" | "sqlserver_unreachable" => "kaizen doctor",
+        "provenance_cut" => {
+            "kaizen audit verify   # what is gone; once that is understood: kaizen provenance sync \
+             --resend"
+        }
+        "provenance_forged" | "provenance_ahead" => "kaizen audit verify",
+        "provenance_poison" => "kaizen provenance status",
         "database_missing" | "database_is_directory" | "database_not_sqlite" => {
             "mend `database` under [target] in WORKFLOW, then: kaizen doctor"
         }

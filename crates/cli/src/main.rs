@@ -7,6 +7,7 @@ mod demo;
 mod failure;
 mod output;
 mod render;
+mod trail;
 mod view;
 
 use args::{Cli, Command, LogFormat};
@@ -29,7 +30,12 @@ fn main() -> ExitCode {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(run(cli)),
+        Ok(runtime) => {
+            let result = runtime.block_on(run(cli));
+            // A phase that somebody stopped waiting for does not hold up the end.
+            runtime.shutdown_background();
+            result
+        }
         Err(error) => Err(Failure::usage("runtime", error.to_string())),
     };
     match result {
@@ -46,6 +52,11 @@ fn log(cli: &Cli) {
     let level = ["warn", "info", "debug", "trace"][usize::from(cli.verbose.min(3))];
     let filter = tracing_subscriber::EnvFilter::try_from_env("KAIZEN_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    // It logs what servers answer, and that may hold values of people's rows.
+    let filter = match "tiberius=off".parse() {
+        Ok(off) => filter.add_directive(off),
+        Err(_) => filter,
+    };
     // A span that closes says how long it took.
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -60,7 +71,20 @@ fn log(cli: &Cli) {
 async fn run(cli: Cli) -> Result<u8, Failure> {
     let out = output::Out { json: cli.json };
     let dir = cli.project.as_deref();
-    match cli.command {
+    let records = trail::records(&cli.command);
+    let done = command(cli.command, dir, out).await;
+    if records {
+        trail::ship_for_a_moment(dir, out).await;
+    }
+    done
+}
+
+async fn command(
+    command: Command,
+    dir: Option<&std::path::Path>,
+    out: output::Out,
+) -> Result<u8, Failure> {
+    match command {
         Command::Demo(args) => commands::demo::run(&args, out).await,
         Command::Init(args) => commands::init::run(&args, dir, out),
         Command::Start(args) => commands::start::run(&args, dir, out).await,
@@ -75,9 +99,12 @@ async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Pending(args) => commands::pending::run(&args, dir, out),
         Command::Approve(args) => commands::decide::approve(&args, dir, out).await,
         Command::Reject(args) => commands::decide::reject(&args, dir, out).await,
-        Command::Audit(args) => commands::audit::run(args, dir, out),
+        Command::Audit(args) => commands::audit::run(args, dir, out).await,
+        Command::Serve(args) => commands::serve::run(&args, dir, out).await,
+        Command::Provenance(args) => commands::provenance::run(&args, dir, out).await,
+        Command::Sql(args) => commands::sql::run(&args, out).await,
         Command::Journal(args) => commands::journal::run(&args, dir, out).await,
-        Command::Doctor => commands::doctor::run(dir, out),
+        Command::Doctor => commands::doctor::run(dir, out).await,
         Command::Completions(args) => Ok(commands::help::completions(&args)),
         Command::Man => commands::help::man(),
     }

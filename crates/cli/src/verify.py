@@ -6,8 +6,10 @@ Python's standard library alone. What is checked:
   journal_hash = SHA-256(32 raw bytes of the previous journal_hash + 32 raw bytes of event_hash)
 Both chains begin with 32 zero bytes. Artifacts are named by the SHA-256 of their bytes.
 An event without bytes was taken by retention: an event run_compacted of its run must say so.
+Where the export holds what SQL Server had of the trail, the two are compared event by event.
 Exits with 0 when everything adds up, with 5 after naming each difference.
 """
+import datetime
 import hashlib
 import json
 import pathlib
@@ -31,6 +33,90 @@ def digests(value):
     elif isinstance(value, list):
         for item in value:
             yield from digests(item)
+
+
+def lines(path):
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def happened(event):
+    """When it happened, as the export writes times; version 1 wrote it so itself."""
+    if "at" in event:
+        return event["at"]
+    at = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=event["at_us"])
+    return at.isoformat(timespec="microseconds") + "Z"
+
+
+def compare(ours, theirs, head):
+    """The columns in which SQL Server's row is not what the journal says."""
+    for column in ("event_hash", "journal_hash", "run", "run_seq"):
+        if theirs[column] != ours[column]:
+            yield column
+    bare = not ours["event"] and not theirs["event"]
+    if not bare and sha256(head, theirs["event"].encode()).hex() != ours["event_hash"]:
+        yield "event"
+    try:
+        event = json.loads(theirs["event"])
+    except ValueError:
+        return
+    phase = None
+    if event["kind"] in ("phase_completed", "phase_failed"):
+        phase = event["body"]["phase"]
+    said = {"actor": event.get("actor", "kaizen"), "kind": event["kind"], "phase": phase}
+    # SQL Server's times begin in the year 1.
+    if theirs["happened_at"] is not None:
+        said["happened_at"] = happened(event)
+    for column, value in said.items():
+        if theirs[column] != value:
+            yield column
+
+
+def trail(folder, told):
+    """Compares what SQL Server held with the journal; answers the differences."""
+    differences, heads, edited, places = [], {}, [], {}
+    chain, same = ZERO, True
+    theirs = lines(folder / "sqlserver.jsonl")
+    ours = lines(folder / "events.jsonl")
+    their, our, ended = next(theirs, None), next(ours, None), 0
+    while their or our:
+        if their:
+            hashed = bytes.fromhex(their["event_hash"]) if len(their["event_hash"]) == 64 else ZERO
+            follows = sha256(chain, hashed).hex() == their["journal_hash"]
+        if their and our and their["seq"] == our["seq"]:
+            head = heads.get(our["run"], ZERO)
+            wrong = list(compare(our, their, head))
+            if wrong:
+                same = False
+                edited.append((our["seq"], our["event_hash"], their["event_hash"], ", ".join(wrong)))
+                places[our["event_hash"]] = our["seq"]
+        elif their and (not our or their["seq"] < our["seq"]):
+            if our or their["seq"] <= ended:
+                differences.append(f"missing: event {their['seq']} is in SQL Server, and not in the journal")
+            elif follows and same:
+                differences.append(f"truncated: SQL Server goes on with event {their['seq']} where the journal ends")
+            else:
+                same = False
+                differences.append(f"extra: nothing in the journal leads to event {their['seq']} of SQL Server")
+        elif their:
+            same = False
+            differences.append(f"missing: event {our['seq']} is gone from SQL Server")
+        elif our["seq"] <= told["acknowledged"]:
+            differences.append(f"truncated: SQL Server had acknowledged event {our['seq']}, and ends before it")
+        at = min(row["seq"] for row in (their, our) if row)
+        if their and their["seq"] == at:
+            chain = bytes.fromhex(their["journal_hash"]) if len(their["journal_hash"]) == 64 else ZERO
+            their = next(theirs, None)
+        if our and our["seq"] == at:
+            heads[our["run"]] = bytes.fromhex(our["event_hash"])
+            ended, our = at, next(ours, None)
+    for seq, ours_hash, theirs_hash, wrong in edited:
+        if theirs_hash != ours_hash and theirs_hash in places:
+            differences.append(f"out of order: in SQL Server event {places[theirs_hash]} stands at {seq}")
+        else:
+            differences.append(f"edited: event {seq} of SQL Server differs in {wrong}")
+    return differences
 
 
 def verify(folder):
@@ -94,10 +180,15 @@ def verify(folder):
         artifacts += 1
         if hashlib.sha256(path.read_bytes()).hexdigest() != path.name:
             differences.append(f"edited: artifact {path.name}")
+    told = manifest.get("sqlserver")
+    if told and told["state"] == "exported":
+        differences += trail(folder, told)
     for difference in differences:
         print(f"differs: {difference}")
     word = "NOT verified" if differences else "verified"
     print(f"{word}: {events} events of {len(runs)} runs, {artifacts} artifacts")
+    if told:
+        print(f"  SQL Server: {told['state']}, {told['events']} events")
     if pruned:
         print(f"  {pruned} of them keep their hash alone: retention took their bytes")
     return 5 if differences else 0

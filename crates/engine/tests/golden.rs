@@ -97,6 +97,11 @@ async fn a_journal_of_version_3_opens_and_finishes() {
     opens_and_finishes("v3", 70).await;
 }
 
+#[tokio::test]
+async fn a_journal_of_version_4_opens_and_finishes() {
+    opens_and_finishes("v4", 70).await;
+}
+
 #[test]
 fn there_is_a_golden_journal_of_this_version() {
     let (place, _) = golden(&format!("v{SCHEMA_VERSION}"));

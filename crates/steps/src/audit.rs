@@ -7,7 +7,7 @@ use kaizen_engine::{
     journal::{Effect, EffectState, Run},
     shell::{self, Reader, reader::Filter, verify::Difference},
 };
-use serde::Deserialize as _;
+use serde::{Deserialize as _, Serialize};
 use std::{collections::BTreeMap, path::Path};
 
 /// What git corroborates.
@@ -15,8 +15,8 @@ use std::{collections::BTreeMap, path::Path};
 pub struct GitReport {
     /// Commits of Kaizen's that were compared.
     pub commits: u64,
-    /// Events covered by a head in a commit that was pushed.
-    pub anchored: u64,
+    /// For each run, the last of its events that a head in a pushed commit covers.
+    pub anchored: BTreeMap<i64, u64>,
     pub differences: Vec<Difference>,
     /// What differs for an honest reason: a rebase, say.
     pub warnings: Vec<String>,
@@ -73,7 +73,9 @@ pub fn verify_git(
         for effect in [Effect::Commit, Effect::Revert] {
             known.extend(compare(&run, effect, &commits, &mut report));
         }
-        report.anchored += anchored(&run);
+        if let Some(run_seq) = anchored(&run) {
+            report.anchored.insert(number, run_seq);
+        }
     }
     if only.is_none() {
         let strange = commits.values().filter(|commit| !known.contains(&commit.id));
@@ -133,16 +135,58 @@ fn compare(
     Some(id)
 }
 
-/// Events of the run up to the last commit that was pushed: their hash is held elsewhere.
-fn anchored(run: &Run) -> u64 {
+/// The run's last event whose hash a pushed commit holds, elsewhere.
+fn anchored(run: &Run) -> Option<u64> {
     let pushed = |push: Effect, commit: Effect| {
         let is_pushed = run.is_done(push);
         is_pushed.then(|| run.announced_at(commit)).flatten()
     };
-    pushed(Effect::RevertPush, Effect::Revert)
-        .or_else(|| pushed(Effect::Push, Effect::Commit))
-        .unwrap_or(0)
+    pushed(Effect::RevertPush, Effect::Revert).or_else(|| pushed(Effect::Push, Effect::Commit))
 }
+
+/// Events, one after the other, that the same stores outside this host hold a head of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Anchored {
+    pub from: u64,
+    pub to: u64,
+    pub events: u64,
+    /// `sqlserver`, `git`; none: unanchored.
+    pub stores: Vec<&'static str>,
+}
+
+/// Which stores anchor which events: SQL Server all up to `sqlserver`, git those of `git`.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub fn anchors(
+    reader: &Reader,
+    git: &BTreeMap<i64, u64>,
+    sqlserver: u64,
+    only: Option<i64>,
+) -> Result<Vec<Anchored>, shell::Error> {
+    let mut ranges: Vec<Anchored> = Vec::new();
+    let mut after = 0;
+    loop {
+        let rows = reader.rows(only, after, CHUNK)?;
+        let Some(last) = rows.last() else { return Ok(ranges) };
+        after = last.seq;
+        for row in rows {
+            let in_git = git.get(&row.run).is_some_and(|last| row.run_seq <= *last);
+            let stores = [("sqlserver", row.seq <= sqlserver), ("git", in_git)];
+            let stores: Vec<_> =
+                stores.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name).collect();
+            match ranges.last_mut() {
+                Some(range) if range.stores == stores => {
+                    (range.to, range.events) = (row.seq, range.events + 1);
+                }
+                _ => ranges.push(Anchored { from: row.seq, to: row.seq, events: 1, stores }),
+            }
+        }
+    }
+}
+
+/// Rows read at a time.
+const CHUNK: u32 = 1_000;
 
 fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)

@@ -12,5 +12,6 @@ pub mod models;
 pub mod payload;
 pub mod phases;
 pub mod project;
+pub mod provenance;
 pub mod sql;
 pub mod targets;

@@ -6,6 +6,7 @@ use crate::{
     failure::{Failure, exit},
     output::Out,
     render::style::{BAD, BOLD, DIM, GOOD, WARN, paint},
+    trail,
 };
 use kaizen_engine::{
     journal::{Event, replay::Row},
@@ -14,7 +15,11 @@ use kaizen_engine::{
         verify::{self, Difference},
     },
 };
-use kaizen_steps::audit::{GitReport, verify_git};
+use kaizen_steps::{
+    adapters::mssql::Connector,
+    audit::{Anchored, GitReport, anchors, verify_git},
+    provenance::{self, read::HeldJournal, verify::TrailReport},
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
@@ -30,13 +35,13 @@ use std::{
 /// Rows read at a time.
 const CHUNK: u32 = 1_000;
 
-pub fn run(args: Audit, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
+pub async fn run(args: Audit, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
     let place = Place::find(dir)?;
     let reader = place.reader()?;
     match args.what {
         None => print(&reader, args.run.as_deref(), out),
-        Some(AuditCommand::Verify { run }) => verify(&place, &reader, run.as_deref(), out),
-        Some(AuditCommand::Export { run, to }) => export(&reader, run.as_deref(), &to, out),
+        Some(AuditCommand::Verify { run }) => verify(&place, &reader, run.as_deref(), out).await,
+        Some(AuditCommand::Export { run, to }) => export(&reader, run.as_deref(), &to, out).await,
     }
 }
 
@@ -126,7 +131,50 @@ fn people(run: i64, entry: &Entry) -> String {
     )
 }
 
-fn verify(place: &Place, reader: &Reader, run: Option<&str>, out: Out) -> Result<u8, Failure> {
+/// What a store beside the journal had to say.
+struct Told {
+    state: &'static str,
+    differences: Vec<Difference>,
+    warnings: Vec<String>,
+}
+
+/// Compares with the trail in SQL Server; `None` where none is configured. The second: how far the
+/// trail holds the journal.
+async fn sqlserver(reader: &Reader, only: Option<i64>) -> Result<(Option<Told>, u64), Failure> {
+    let Some(connector) = trail::connector()? else { return Ok((None, 0)) };
+    Ok(match trail_report(&connector, reader, only).await {
+        Ok(report) => {
+            let state = if report.differences.is_empty() { "verified" } else { "differs" };
+            let TrailReport { differences, warnings, anchored, .. } = report;
+            (Some(Told { state, differences, warnings }), anchored)
+        }
+        // A store that was not asked has not said that all is well.
+        Err(failure) => {
+            let warnings = vec![format!("SQL Server was not compared: {}", failure.message)];
+            (Some(Told { state: "unreachable", differences: Vec::new(), warnings }), 0)
+        }
+    })
+}
+
+async fn trail_report(
+    connector: &Connector,
+    reader: &Reader,
+    only: Option<i64>,
+) -> Result<TrailReport, Failure> {
+    let mut client = trail::connect(connector).await?;
+    let place = connector.place();
+    let mut held = HeldJournal::new(&mut client, &place, reader.journal_id()?);
+    let trail = held.trail().await.map_err(trail::failure)?.unwrap_or_default();
+    let acknowledged = reader.delivery(&trail)?.map_or(0, |delivery| delivery.seq);
+    Ok(provenance::verify::verify(&mut held, reader, acknowledged, only).await?)
+}
+
+async fn verify(
+    place: &Place,
+    reader: &Reader,
+    run: Option<&str>,
+    out: Out,
+) -> Result<u8, Failure> {
     let only = run.map(|name| reader.find(name)).transpose()?;
     let report = verify::verify(reader, only)?;
     let git = verify_git(&place.root, reader, only);
@@ -136,17 +184,27 @@ fn verify(place: &Place, reader: &Reader, run: Option<&str>, out: Out) -> Result
             ("unreadable", GitReport { warnings: vec![error.to_string()], ..GitReport::default() })
         }
     };
+    let (told, held) = sqlserver(reader, only).await?;
+    let sql_state = told.as_ref().map_or("not_configured", |told| told.state);
+    let (sql_differences, sql_warnings) =
+        told.map(|told| (told.differences, told.warnings)).unwrap_or_default();
+    let anchors = anchors(reader, &git.anchored, held, only)?;
     let journal = if report.differences.is_empty() { "verified" } else { "differs" };
-    let differences: Vec<&Difference> = report.differences.iter().chain(&git.differences).collect();
-    let ok = differences.is_empty();
-    let unanchored = report.events.saturating_sub(git.anchored);
+    let all = report.differences.iter().chain(&git.differences).chain(&sql_differences);
+    let differences: Vec<&Difference> = all.collect();
+    let warnings: Vec<&String> = git.warnings.iter().chain(&sql_warnings).collect();
+    let compared = sql_state != "unreachable";
+    let ok = differences.is_empty() && compared;
+    let unanchored: u64 =
+        anchors.iter().filter(|range| range.stores.is_empty()).map(|range| range.events).sum();
     let answer = json!({
         "ok": ok,
         "events": report.events,
-        "stores": { "journal": journal, "git": git_state, "sqlserver": "not_configured" },
+        "stores": { "journal": journal, "git": git_state, "sqlserver": sql_state },
         "unanchored": unanchored,
+        "anchors": anchors,
         "differences": differences,
-        "warnings": git.warnings,
+        "warnings": warnings,
         "head": report.head,
         "artifacts": report.artifacts,
         "pruned": {
@@ -167,10 +225,14 @@ fn verify(place: &Place, reader: &Reader, run: Option<&str>, out: Out) -> Result
                 difference.detail
             );
         }
-        for warning in &git.warnings {
+        for warning in &warnings {
             text += &format!("{} {warning}\n", paint(WARN, "warning:"));
         }
-        let word = if ok { paint(GOOD, "verified") } else { paint(BAD, "NOT verified") };
+        let word = match (differences.is_empty(), compared) {
+            (true, true) => paint(GOOD, "verified"),
+            (true, false) => paint(BAD, "NOT wholly verified"),
+            (false, _) => paint(BAD, "NOT verified"),
+        };
         text += &format!(
             "{word}: {} events of {} runs, {} artifacts, {} commits\n",
             report.events, report.runs, report.artifacts, git.commits
@@ -183,7 +245,8 @@ fn verify(place: &Place, reader: &Reader, run: Option<&str>, out: Out) -> Result
             );
         }
         text += &format!("  journal    {journal}\n  git        {git_state}\n");
-        text += "  sqlserver  not configured\n";
+        text += &format!("  sqlserver  {}\n", sql_state.replace('_', " "));
+        text += &anchored(&anchors);
         text += &format!(
             "  {unanchored} of {} events are unanchored: no head that covers them is held outside this host\n",
             report.events
@@ -191,10 +254,33 @@ fn verify(place: &Place, reader: &Reader, run: Option<&str>, out: Out) -> Result
         text += &format!("  head       {}\n", report.head);
         text
     });
-    Ok(if ok { exit::DONE } else { exit::DIFFERENCE })
+    Ok(match (differences.is_empty(), compared) {
+        (true, true) => exit::DONE,
+        (true, false) => exit::FAILED,
+        (false, _) => exit::DIFFERENCE,
+    })
 }
 
-fn export(reader: &Reader, run: Option<&str>, to: &Path, out: Out) -> Result<u8, Failure> {
+/// Ranges shown to people.
+const RANGES: usize = 8;
+
+fn anchored(ranges: &[Anchored]) -> String {
+    let held = ranges.iter().filter(|range| !range.stores.is_empty());
+    let mut text = String::new();
+    for range in held.clone().take(RANGES) {
+        let events = match range.events {
+            1 => format!("event {}", range.from),
+            _ => format!("events {} to {}", range.from, range.to),
+        };
+        text += &format!("  anchored   {events}: {}\n", range.stores.join(", "));
+    }
+    match held.count().saturating_sub(RANGES) {
+        0 => text,
+        more => text + &format!("  and {more} more ranges; --json lists them\n"),
+    }
+}
+
+async fn export(reader: &Reader, run: Option<&str>, to: &Path, out: Out) -> Result<u8, Failure> {
     let only = run.map(|name| reader.find(name)).transpose()?;
     let at = |path: PathBuf| {
         move |e: std::io::Error| Failure::usage("io", format!("{}: {e}", path.display()))
@@ -240,10 +326,12 @@ fn export(reader: &Reader, run: Option<&str>, to: &Path, out: Out) -> Result<u8,
             written += 1;
         }
     }
+    let held = export_trail(reader, only, to).await?;
     let manifest = json!({
         "format": 1,
         "scope": if only.is_some() { "run" } else { "journal" },
         "events": events, "artifacts": written, "head": head,
+        "sqlserver": held,
     });
     for (name, text) in [
         ("manifest.json", format!("{manifest:#}\n")),
@@ -254,12 +342,62 @@ fn export(reader: &Reader, run: Option<&str>, to: &Path, out: Out) -> Result<u8,
     out.answer(&manifest, || {
         let to = to.display();
         let check = paint(BOLD, "Check them with a program that is not Kaizen:");
+        let warning = held["error"].as_str().map(|error| {
+            format!("{} without what SQL Server holds: {error}\n", paint(WARN, "warning:"))
+        });
         format!(
-            "{events} events and {written} artifacts written to {to}\n\n{check}\n  \
-             python3 {to}/verify.py {to}\n"
+            "{}{events} events and {written} artifacts written to {to}\n\n{check}\n  \
+             python3 {to}/verify.py {to}\n",
+            warning.unwrap_or_default()
         )
     });
     Ok(exit::DONE)
+}
+
+/// Writes what SQL Server holds beside it; answers what the manifest says of that: null where none
+/// is configured.
+async fn export_trail(reader: &Reader, only: Option<i64>, to: &Path) -> Result<Value, Failure> {
+    let Some(connector) = trail::connector()? else { return Ok(Value::Null) };
+    let path = to.join("sqlserver.jsonl");
+    match write_trail(&connector, reader, only, &path).await {
+        Ok(told) => Ok(told),
+        // The journal's own export is worth having without it.
+        Err(failure) => {
+            let _ = fs::remove_file(&path);
+            Ok(json!({ "state": "unreachable", "events": 0, "error": failure.message }))
+        }
+    }
+}
+
+async fn write_trail(
+    connector: &Connector,
+    reader: &Reader,
+    only: Option<i64>,
+    path: &Path,
+) -> Result<Value, Failure> {
+    let at = |e: std::io::Error| Failure::usage("io", format!("{}: {e}", path.display()));
+    let mut client = trail::connect(connector).await?;
+    let place = connector.place();
+    let mut held = HeldJournal::new(&mut client, &place, reader.journal_id()?);
+    let trail = held.trail().await.map_err(trail::failure)?.unwrap_or_default();
+    let acknowledged = reader.delivery(&trail)?.map_or(0, |delivery| delivery.seq);
+    let mut file = std::io::BufWriter::new(fs::File::create(path).map_err(at)?);
+    let (mut events, mut after) = (0_u64, 0);
+    loop {
+        let page = held.events(after).await.map_err(trail::failure)?;
+        let Some(last) = page.last() else { break };
+        after = last.seq;
+        for event in page.iter().filter(|event| only.is_none_or(|run| run == event.run)) {
+            let line = serde_json::to_string(event).map_err(Error::from)?;
+            writeln!(file, "{line}").map_err(at)?;
+            events += 1;
+        }
+    }
+    file.flush().map_err(at)?;
+    Ok(json!({
+        "state": "exported", "events": events, "trail": trail, "place": place,
+        "acknowledged": acknowledged, "error": null,
+    }))
 }
 
 /// Every digest that an event mentions.

@@ -14,15 +14,19 @@ use crate::{
         self,
         style::{BOLD, DIM, paint},
     },
+    trail,
     view::{self, Full},
 };
 use kaizen_engine::{
     journal::{Effect, Event, Fact, Run},
     shell::Reader,
 };
-use kaizen_steps::adapters::{
-    git::Repo,
-    process::{Command, Exit},
+use kaizen_steps::{
+    adapters::{
+        git::Repo,
+        process::{Command, Exit},
+    },
+    provenance::VARIABLE,
 };
 use serde_json::json;
 use std::{
@@ -39,6 +43,7 @@ const KILL_WITHIN: Duration = Duration::from_secs(30);
 
 pub async fn run(args: &Demo, out: Out) -> Result<u8, Failure> {
     let began = Instant::now();
+    trail::stay_apart();
     prepare(args, out)?;
     let dir = args.dir.as_path();
     let place = Place::find(Some(dir))?;
@@ -64,14 +69,17 @@ pub async fn run(args: &Demo, out: Out) -> Result<u8, Failure> {
 
     chapter(out, "4. The trail");
     if !out.json {
-        commands::audit::run(crate::args::Audit { run: None, what: None }, Some(dir), out)?;
+        commands::audit::run(crate::args::Audit { run: None, what: None }, Some(dir), out).await?;
     }
     let verify = crate::args::Audit {
         run: None,
         what: Some(crate::args::AuditCommand::Verify { run: None }),
     };
-    let verified =
-        if out.json { exit_of_verify(dir)? } else { commands::audit::run(verify, Some(dir), out)? };
+    let verified = if out.json {
+        exit_of_verify(dir)?
+    } else {
+        commands::audit::run(verify, Some(dir), out).await?
+    };
     let ok = view::exit_code(&first) == exit::DONE
         && view::exit_code(&second) == exit::ROLLED_BACK
         && commits == 1
@@ -185,6 +193,7 @@ fn kill_in_deploy(dir: &Path, place: &Place, run: &Run, out: Out) -> Result<Stri
         .arg("-C")
         .arg(dir)
         .args(["resume", &name, "--json"])
+        .env_remove(VARIABLE)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -5,11 +5,17 @@ use crate::{
     failure::{Failure, exit},
     output::Out,
     render::style::{BAD, GOOD, WARN, paint},
+    trail,
 };
 use kaizen_engine::shell::{Clock, Reader, SystemClock, verify};
 use kaizen_steps::{
     adapters::{disk, git::Repo},
     project::Project,
+    provenance::{
+        self,
+        check::{self, Tried, Verdict},
+        schema,
+    },
     targets::sqlite::{Workload, database::Database},
 };
 use serde::Serialize;
@@ -35,7 +41,7 @@ struct Finding {
     mend: Option<String>,
 }
 
-pub fn run(dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
+pub async fn run(dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
     let mut found = vec![sqlite()];
     match Place::find(dir) {
         Err(failure) => found.push(wrong("project", failure)),
@@ -47,7 +53,7 @@ pub fn run(dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
             found.push(room(&place));
         }
     }
-    found.push(ok("sqlserver", "not configured: the trail is in the journal alone".to_owned()));
+    sqlserver(&mut found).await;
     let wrong = found.iter().any(|finding| finding.state == State::Wrong);
     out.answer(&found, || found.iter().map(line).collect());
     Ok(if wrong { exit::FAILED } else { exit::DONE })
@@ -181,6 +187,56 @@ fn workflow(place: &Place, path: &Path) -> Result<String, Failure> {
             .next(format!("git rm --cached {relative} && echo {relative} >> .gitignore")));
     }
     Ok(format!("{name}: {} queries on {relative}", workload.queries.len()))
+}
+
+/// The trail in SQL Server, as far as one comes: each thing that is missing hides those behind it.
+async fn sqlserver(found: &mut Vec<Finding>) {
+    let connector = match trail::connector() {
+        Ok(Some(connector)) => connector,
+        Ok(None) => {
+            let detail = "not configured: the trail is in the journal alone".to_owned();
+            return found.push(ok("sqlserver", detail));
+        }
+        Err(failure) => return found.push(wrong("sqlserver", failure)),
+    };
+    let place = connector.place();
+    let mut client = match connector.connect().await {
+        Ok(client) => client,
+        Err(error) => {
+            let mend = error.mend().join("; or ");
+            let failure = Failure::from(error);
+            return found.push(Finding { mend: Some(mend), ..wrong("sqlserver", failure) });
+        }
+    };
+    found.push(ok("sqlserver", place.clone()));
+    match schema::steps(&mut client, &place).await {
+        Err(error) => return found.push(wrong("trail", error.into())),
+        Ok(steps) if steps.iter().any(|step| !step.applied) => {
+            let detail = "its schema is not there, or older than this kaizen's".to_owned();
+            let mend = Some("kaizen sql plan   # then: kaizen sql apply".to_owned());
+            return found.push(Finding { name: "trail", state: State::Wrong, detail, mend });
+        }
+        Ok(_) => found.push(ok("trail", format!("schema version {}", provenance::SCHEMA_VERSION))),
+    }
+    match check::check(&mut client, &place).await {
+        Err(error) => found.push(wrong("trail login", error.into())),
+        Ok(tried) => found.extend(tried.iter().filter_map(grant)),
+    }
+}
+
+/// A grant that is missing, or one too many.
+fn grant(tried: &Tried) -> Option<Finding> {
+    if tried.result != Verdict::Wrong {
+        return None;
+    }
+    let without = tried.disables.map(|disables| format!("; without it no {disables}"));
+    Some(Finding {
+        name: "trail login",
+        // What it may do too much does not keep anything from working.
+        state: if tried.disables.is_some() { State::Wrong } else { State::Warning },
+        detail: format!("{}: {}{}", tried.what, tried.detail, without.unwrap_or_default()),
+        mend: tried.mend.map(str::to_owned),
+    })
 }
 
 fn room(place: &Place) -> Finding {

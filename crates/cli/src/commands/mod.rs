@@ -9,11 +9,14 @@ pub mod init;
 pub mod journal;
 pub mod operate;
 pub mod pending;
+pub mod provenance;
 pub mod resume;
 pub mod runs;
 pub mod show;
+pub mod sql;
 pub mod start;
 pub mod why;
 
 mod notices;
+pub mod serve;
 mod shared;

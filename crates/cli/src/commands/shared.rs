@@ -33,7 +33,7 @@ pub fn engine(place: &Place, run: &Run, out: Out) -> Result<Engine, Failure> {
     let project = place.pinned(&reader, run)?;
     let watcher = Arc::new(Watcher::new(place.journal.clone(), out.json));
     watcher.skip(run);
-    Ok(place.engine(project, place.store()?, watcher))
+    place.engine(project, place.store()?, watcher)
 }
 
 /// Drives a run and shows where it stopped. The exit code is that of its state.

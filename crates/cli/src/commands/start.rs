@@ -87,7 +87,7 @@ fn prepare(
     })?;
     let (created, artifacts) = created(place, &project, args)?;
     let watcher = Arc::new(Watcher::new(place.journal.clone(), out.json));
-    Ok((place.engine(project, place.store()?, watcher), created, artifacts))
+    Ok((place.engine(project, place.store()?, watcher)?, created, artifacts))
 }
 
 fn check(project: &Project, apply: bool) -> Result<(), Failure> {

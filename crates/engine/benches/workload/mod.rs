@@ -221,6 +221,7 @@ pub fn engine(dir: &Path, log: Arc<dyn Log>, pause: Duration) -> Engine {
         pipeline: Arc::new(pipeline(&log, pause)),
         effects: Arc::new(NoEffects),
         clock,
+        trail: None,
         observer: Arc::new(Watcher(log)),
         patience: Duration::ZERO,
     }

@@ -19,7 +19,7 @@ mod migrations {
 }
 
 /// The schema version of this engine's journal.
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 4;
 
 /// `SQLITE_IOERR_SHMSIZE`.
 const SHM_SIZE: i32 = 4874;

@@ -11,6 +11,7 @@ pub mod error;
 mod head;
 pub mod process;
 pub mod reader;
+pub mod relay;
 pub mod retention;
 pub mod runner;
 pub mod salvage;

@@ -3,6 +3,7 @@
 use super::{
     connection::{explain, open_reader},
     error::Error,
+    relay::Delivery,
 };
 use crate::{
     digest::Digest,
@@ -15,6 +16,7 @@ use crate::{
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
+use uuid::Uuid;
 
 /// A journal opened for reading.
 pub struct Reader {
@@ -224,6 +226,78 @@ impl Reader {
             None => statement.query_map(params![after, limit], row)?.collect::<Result<_, _>>(),
         };
         rows.map_err(|e| explain(&self.path, e))
+    }
+
+    /// Rows after `seq` with their run's UUID, at most `limit`, in order.
+    pub(super) fn shipments(&self, after: u64, limit: u32) -> Result<Vec<(Row, Uuid)>, Error> {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let rows = self
+            .db
+            .prepare_cached(include_str!("sql/shipments.sql"))?
+            .query_map(params![after, limit], |found| {
+                Ok((row(found)?, found.get::<_, String>(7)?))
+            })?
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| explain(&self.path, e))?;
+        let known = |(row, id): (Row, String)| match Uuid::parse_str(&id) {
+            Ok(id) => Ok((row, id)),
+            Err(_) => {
+                Err(Error::Corrupt(format!("r{} is named {id:?}, which is no UUID", row.run)))
+            }
+        };
+        rows.into_iter().map(known).collect()
+    }
+
+    /// The journal's own identity.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn journal_id(&self) -> Result<Uuid, Error> {
+        let id: String = self.db.query_row("SELECT journal_id FROM meta", [], |row| row.get(0))?;
+        let none = |_| Error::Corrupt(format!("the journal is named {id:?}, which is no UUID"));
+        Uuid::parse_str(&id).map_err(none)
+    }
+
+    /// The journal's hash at an event; `None` where there is no such event.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn journal_hash(&self, seq: u64) -> Result<Option<Digest>, Error> {
+        let sql = "SELECT journal_hash FROM events WHERE seq = ?1";
+        let found = self
+            .db
+            .prepare_cached(sql)?
+            .query_row([seq.cast_signed()], |row| row.get(0))
+            .optional()?;
+        Ok(found.map(Digest))
+    }
+
+    /// How far each trail outside this host has been shipped.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn deliveries(&self) -> Result<Vec<Delivery>, Error> {
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(Delivery {
+                trail: row.get(0)?,
+                place: row.get(1)?,
+                seq: row.get::<_, i64>(2)?.unsigned_abs(),
+                journal_hash: Digest(row.get(3)?),
+                at: Timestamp::parse(&row.get::<_, String>(4)?).unwrap_or_default(),
+                stopped: row.get(5)?,
+            })
+        };
+        let mut statement = self.db.prepare_cached(include_str!("sql/deliveries.sql"))?;
+        let rows = statement.query_map([], read)?.collect::<Result<_, _>>();
+        rows.map_err(|e| explain(&self.path, e))
+    }
+
+    /// How far this one has been.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn delivery(&self, trail: &str) -> Result<Option<Delivery>, Error> {
+        Ok(self.deliveries()?.into_iter().find(|delivery| delivery.trail == trail))
     }
 
     /// How many events the journal holds.

@@ -7,6 +7,7 @@ use super::{
     crash_point,
     error::Error,
     reader::Reader,
+    relay::Acknowledge,
     store::Store,
     transition::{Operated, Tx},
 };
@@ -45,6 +46,8 @@ pub struct Engine {
     pub journal: Arc<Path>,
     pub pipeline: Arc<Pipeline>,
     pub effects: Arc<dyn Effects>,
+    /// What must have acknowledged every event before an outside effect; undoing is exempt.
+    pub trail: Option<Arc<dyn Acknowledge>>,
     pub clock: Arc<dyn Clock>,
     pub observer: Arc<dyn Observer>,
     /// How long a driver waits by itself (for a sleeper to wake, for a target) before it stops.
@@ -313,6 +316,17 @@ impl Engine {
         let command = match self.effects.probe(effect, plan, hash, &cx).await {
             Ok(Probe::Done(receipt)) => Command::Settled { effect, how: How::Adopted, receipt },
             Ok(Probe::NotDone) if perform => {
+                if let (Some(trail), Some(_)) = (&self.trail, effect.undone_by())
+                    && let Err(error) = trail.caught_up().await
+                {
+                    // Nothing has been done yet: the probe will say so when it goes on.
+                    let command = if error.class == Class::Retry {
+                        self.sleep(error.message.clone(), error.retry_after)
+                    } else {
+                        self.trouble(Some(effect), error)
+                    };
+                    return self.commit(lease, vec![command], Vec::new()).await;
+                }
                 crash_point::reach(&format!("effect.{effect}.before"));
                 match self.effects.perform(effect, plan, hash, &cx).await {
                     Ok(receipt) => {

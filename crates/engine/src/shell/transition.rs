@@ -4,6 +4,7 @@ use super::{
     error::Error,
     head::{Held, Known},
     process,
+    relay::Delivery,
 };
 use crate::{
     digest::Digest,
@@ -64,6 +65,23 @@ impl<'a> Tx<'a> {
             rusqlite::types::Value::Text(text) => text,
             other => format!("{other:?}"),
         })
+    }
+
+    /// Remembers how far a trail outside this host has been shipped.
+    ///
+    /// # Errors
+    /// Where the journal cannot be written.
+    pub fn delivered(&mut self, delivery: &Delivery) -> Result<(), Error> {
+        self.wrote = true;
+        self.db.prepare_cached(include_str!("sql/delivered.sql"))?.execute(params![
+            delivery.trail,
+            delivery.place,
+            delivery.seq.cast_signed(),
+            delivery.journal_hash.0,
+            delivery.at.to_string(),
+            delivery.stopped,
+        ])?;
+        Ok(())
     }
 
     /// The number that the next run will have.

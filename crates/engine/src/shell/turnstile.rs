@@ -27,11 +27,15 @@ pub(super) struct Turnstile(File);
 #[must_use]
 pub(super) struct Turn<'a>(&'a File);
 
+/// A lock file beside the journal.
+pub(super) fn beside(journal: &Path, name: &str) -> Result<File, Error> {
+    let path = PathBuf::from(format!("{}.{name}", journal.display()));
+    File::create(path).map_err(|e| Error::unwritable(journal, &e))
+}
+
 impl Turnstile {
     pub(super) fn beside(journal: &Path) -> Result<Turnstile, Error> {
-        let path = PathBuf::from(format!("{}.lock", journal.display()));
-        let file = File::create(path).map_err(|e| Error::unwritable(journal, &e))?;
-        Ok(Turnstile(file))
+        Ok(Turnstile(beside(journal, "lock")?))
     }
 
     /// The turn, where nobody else has it.

@@ -20,7 +20,9 @@ pub use definition::{
     Generate, OnExpiry, Stage, Strategy, Target,
 };
 pub use error::{Error, Place, Position};
-pub use policy::{Data, Floor, Journal, Literals, PROTECTED_PATHS, Policy, Protected};
+pub use policy::{
+    Data, Floor, Journal, Literals, PROTECTED_PATHS, Policy, Protected, Provenance, Require,
+};
 pub use suggest::nearest;
 
 #[cfg(test)]

@@ -39,6 +39,25 @@ pub struct Policy {
     pub protected: Protected,
     pub floor: Floor,
     pub data: Data,
+    pub provenance: Provenance,
+}
+
+/// What the trail outside this host has to do with what runs do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Provenance {
+    pub require: Require,
+}
+
+/// When that trail must have a run's events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Require {
+    /// At some time: runs go on and finish while it is away.
+    #[default]
+    Eventually,
+    /// All of them before anything outside is done. Undoing is exempt.
+    BeforeEffects,
 }
 
 /// Where the journal is.
@@ -91,6 +110,11 @@ const POLICY: Schema = Schema(&[
     key("floor", "auto_approve", Shape::Flag),
     key("floor", "min_success_probability", PROBABILITY),
     key("data", "literals", Shape::Choice { what: "choice", known: &["strip", "keep"] }),
+    key(
+        "provenance",
+        "require",
+        Shape::Choice { what: "choice", known: &["eventually", "before_effects"] },
+    ),
 ]);
 
 impl Policy {

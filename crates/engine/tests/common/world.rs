@@ -101,6 +101,7 @@ impl World {
             pipeline: Arc::new(self.pipeline()),
             effects: Arc::new(self.clone()),
             clock: place.clock.clone(),
+            trail: None,
             observer: Arc::new(Quiet),
             patience: Duration::ZERO,
         }

@@ -1,11 +1,12 @@
-//! The only users of git2 and of child processes.
+//! The only users of git2, of child processes, and of what it takes to connect to SQL Server.
 //!
-//! Everything in here blocks: callers that run on an async runtime wrap it in `spawn_blocking`.
+//! All but [`mssql`] blocks: callers that run on an async runtime wrap it in `spawn_blocking`.
 //! No journal, no policy and no SQL: an adapter does one thing to the outside world and can be
 //! asked afterwards ([`Probe`]) whether it is done.
 
 pub mod disk;
 pub mod git;
+pub mod mssql;
 mod probe;
 pub mod process;
 

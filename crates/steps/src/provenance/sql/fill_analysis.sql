@@ -1,0 +1,1 @@
+UPDATE #history SET analysis = @P1 WHERE seq = @P2

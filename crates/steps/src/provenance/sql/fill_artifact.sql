@@ -1,0 +1,1 @@
+UPDATE #artifacts SET content = @P1 WHERE digest = @P2

@@ -1,0 +1,1 @@
+UPDATE #history SET code = @P1 WHERE seq = @P2

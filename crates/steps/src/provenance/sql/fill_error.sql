@@ -1,0 +1,1 @@
+UPDATE #history SET error = @P1 WHERE seq = @P2

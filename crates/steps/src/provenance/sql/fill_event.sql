@@ -1,0 +1,1 @@
+UPDATE #events SET event = @P1 WHERE seq = @P2

@@ -1,0 +1,1 @@
+SELECT trail_id FROM kaizen.trail

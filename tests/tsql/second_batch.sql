@@ -1,0 +1,4 @@
+-- fails: 2017 2022 2025
+SELECT 1 AS fine;
+GO
+SELECT FROM WHERE;
