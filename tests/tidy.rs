@@ -59,12 +59,13 @@ fn the_core_touches_nothing_outside() {
 }
 
 #[test]
-fn only_the_adapters_use_git2_and_child_processes() {
+fn only_the_adapters_use_git2_tiberius_and_child_processes() {
     for path in files("crates", ".rs") {
         let name = path.to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).unwrap();
         let allowed = name.contains("/adapters/") || name.contains("/tests/");
         assert!(allowed || !text.contains("git2::"), "{name} uses git2");
+        assert!(allowed || !text.contains("tiberius::"), "{name} uses tiberius");
         // The demo kills a process of its own; the maintainers' tool runs the sqlite3 shell.
         let runs = allowed || name.ends_with("commands/demo.rs") || name.contains("/examples/");
         assert!(runs || !text.contains("process::Command::new"), "{name} starts processes");

@@ -19,7 +19,7 @@ use kaizen_engine::{
     workflow::Require,
 };
 use kaizen_steps::{
-    adapters::mssql::{self, Client, Connector},
+    adapters::mssql::{self, Connector, Session},
     project::Project,
     provenance::{About, SqlServer, VARIABLE},
 };
@@ -69,8 +69,8 @@ pub fn needed() -> Result<Connector, Failure> {
 }
 
 /// A connection for a command that is about the trail itself.
-pub async fn connect(connector: &Connector) -> Result<Client, Failure> {
-    connector.connect_within(PATIENCE).await.map_err(failure)
+pub async fn connect(connector: &Connector) -> Result<Session, Failure> {
+    connector.session_within(PATIENCE).await.map_err(failure)
 }
 
 /// An error of the server's with the first step that mends it.

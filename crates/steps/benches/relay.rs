@@ -44,8 +44,8 @@ async fn main() {
         Err(_) => ("the stand-in", stand_in.connection_string()),
     };
     let connector = Connector::parse("KAIZEN_TEST_SQLSERVER", &string).unwrap();
-    let mut client = connector.connect().await.unwrap();
-    schema::apply(&mut client, &connector.place()).await.unwrap();
+    let mut session = connector.session().await.unwrap();
+    schema::apply(&mut session).await.unwrap();
     println!("{events} events to {named}, {rounds} rounds");
     let (mut relayed, mut single) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
@@ -121,11 +121,11 @@ async fn fill(path: &Path, events: usize) -> Store {
 
 /// The same rows, one statement each, under another journal's name.
 async fn singles(connector: &Connector, path: &Path) -> f64 {
-    let mut client = connector.connect().await.unwrap();
+    let mut session = connector.session().await.unwrap();
     let journal = Uuid::now_v7();
     let journal_sql = "INSERT INTO kaizen.journals (journal_id, host, project, kaizen) \
                        VALUES (@P1, N'bench', N'bench', N'bench')";
-    client.execute(journal_sql, &[&journal]).await.unwrap();
+    session.execute(journal_sql, &[&journal]).await.unwrap();
     let rows = Reader::open(path).unwrap().rows(None, 0, SINGLES as u32).unwrap();
     let began = Instant::now();
     for row in &rows {
@@ -134,7 +134,7 @@ async fn singles(connector: &Connector, path: &Path) -> f64 {
         let (seq, run_seq) = (row.seq.cast_signed(), row.run_seq.cast_signed());
         let (event, hash) = (row.event.as_str(), row.event_hash.to_string());
         let head = row.journal_hash.to_string();
-        client
+        session
             .execute(sql, &[&journal, &seq, &row.run, &journal, &run_seq, &event, &hash, &head])
             .await
             .unwrap();

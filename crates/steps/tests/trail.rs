@@ -18,7 +18,7 @@ use kaizen_engine::{
 };
 use kaizen_stand_in::{Fault, StandIn};
 use kaizen_steps::{
-    adapters::mssql::{Client, Connector},
+    adapters::mssql::{ColumnData, Connector, Row, Session},
     provenance::{About, SqlServer, read::HeldJournal, schema, verify},
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -74,8 +74,8 @@ impl Server {
 
     async fn on_master(&self, sql: &str) {
         let Server::SqlServer { master, .. } = self else { return };
-        let mut client = Connector::parse("test", master).unwrap().connect().await.unwrap();
-        client.simple_query(sql).await.unwrap().into_results().await.unwrap();
+        let connector = Connector::parse("test", master).unwrap();
+        connector.session().await.unwrap().run(sql).await.unwrap();
     }
 
     fn connector(&self) -> Connector {
@@ -98,9 +98,9 @@ impl Server {
         match self {
             Server::StandIn(server) => server.query(sql),
             Server::SqlServer { .. } => {
-                let mut client = self.connector().connect().await.unwrap();
-                let rows = client.simple_query(sql).await.unwrap().into_first_result().await;
-                rows.unwrap().iter().map(|row| row.cells().map(shown).collect()).collect()
+                let mut session = self.connector().session().await.unwrap();
+                let read = |row: &Row| Ok(row.cells().map(|(_, value)| shown(value)).collect());
+                session.rows(sql, &[], read).await.unwrap()
             }
         }
     }
@@ -110,15 +110,14 @@ impl Server {
         match self {
             Server::StandIn(server) => server.tamper(sql) as u64,
             Server::SqlServer { .. } => {
-                let mut client = self.connector().connect().await.unwrap();
-                client.execute(sql, &[]).await.unwrap().total()
+                let mut session = self.connector().session().await.unwrap();
+                session.execute(sql, &[]).await.unwrap()
             }
         }
     }
 }
 
-fn shown((_, value): (&tiberius::Column, &tiberius::ColumnData<'static>)) -> String {
-    use tiberius::ColumnData;
+fn shown(value: &ColumnData<'static>) -> String {
     match value {
         ColumnData::String(Some(text)) => text.to_string(),
         ColumnData::I32(Some(number)) => number.to_string(),
@@ -137,8 +136,8 @@ impl Place {
         let (folder, server) = (TempDir::new().unwrap(), Server::new(on).await);
         let store = Store::open(&folder.path().join("journal.db"), Arc::new(SystemClock)).unwrap();
         let place = Place { folder, store, server };
-        let mut client = place.client().await;
-        assert_eq!(schema::apply(&mut client, "test").await.unwrap(), ["V1__trail"]);
+        let mut session = place.session().await;
+        assert_eq!(schema::apply(&mut session).await.unwrap(), ["V1__trail"]);
         place
     }
 
@@ -150,8 +149,8 @@ impl Place {
         Reader::open(&self.journal()).unwrap()
     }
 
-    async fn client(&self) -> Client {
-        self.server.connector().connect().await.unwrap()
+    async fn session(&self) -> Session {
+        self.server.connector().session().await.unwrap()
     }
 
     /// A run with a note of each length, and an artifact.
@@ -202,8 +201,8 @@ impl Place {
 
     /// What differs, as `store kind at`.
     async fn verify(&self) -> Vec<String> {
-        let (mut client, reader) = (self.client().await, self.reader());
-        let mut held = HeldJournal::new(&mut client, "test", reader.journal_id().unwrap());
+        let (mut session, reader) = (self.session().await, self.reader());
+        let mut held = HeldJournal::new(&mut session, reader.journal_id().unwrap());
         let acknowledged = reader.deliveries().unwrap().first().map_or(0, |known| known.seq);
         let report = verify::verify(&mut held, &reader, acknowledged, None).await.unwrap();
         let told = report.differences.iter();
@@ -343,8 +342,8 @@ async fn two_journals_share_a_trail(on: On) {
     let journals = place.server.query("SELECT COUNT(*) AS n FROM kaizen.journals").await;
     assert_eq!(journals, [["2"]]);
     // And one journal has two trails.
-    let mut client = other.client().await;
-    drop(schema::steps(&mut client, "test").await.unwrap());
+    let mut session = other.session().await;
+    drop(schema::steps(&mut session).await.unwrap());
     other.ship().await.unwrap();
     assert_eq!(other.reader().deliveries().unwrap().len(), 2);
     place.done().await;

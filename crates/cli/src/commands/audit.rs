@@ -161,9 +161,8 @@ async fn trail_report(
     reader: &Reader,
     only: Option<i64>,
 ) -> Result<TrailReport, Failure> {
-    let mut client = trail::connect(connector).await?;
-    let place = connector.place();
-    let mut held = HeldJournal::new(&mut client, &place, reader.journal_id()?);
+    let mut session = trail::connect(connector).await?;
+    let mut held = HeldJournal::new(&mut session, reader.journal_id()?);
     let trail = held.trail().await.map_err(trail::failure)?.unwrap_or_default();
     let acknowledged = reader.delivery(&trail)?.map_or(0, |delivery| delivery.seq);
     Ok(provenance::verify::verify(&mut held, reader, acknowledged, only).await?)
@@ -376,9 +375,9 @@ async fn write_trail(
     path: &Path,
 ) -> Result<Value, Failure> {
     let at = |e: std::io::Error| Failure::usage("io", format!("{}: {e}", path.display()));
-    let mut client = trail::connect(connector).await?;
+    let mut session = trail::connect(connector).await?;
     let place = connector.place();
-    let mut held = HeldJournal::new(&mut client, &place, reader.journal_id()?);
+    let mut held = HeldJournal::new(&mut session, reader.journal_id()?);
     let trail = held.trail().await.map_err(trail::failure)?.unwrap_or_default();
     let acknowledged = reader.delivery(&trail)?.map_or(0, |delivery| delivery.seq);
     let mut file = std::io::BufWriter::new(fs::File::create(path).map_err(at)?);

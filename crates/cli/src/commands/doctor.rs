@@ -200,8 +200,8 @@ async fn sqlserver(found: &mut Vec<Finding>) {
         Err(failure) => return found.push(wrong("sqlserver", failure)),
     };
     let place = connector.place();
-    let mut client = match connector.connect().await {
-        Ok(client) => client,
+    let mut session = match connector.session().await {
+        Ok(session) => session,
         Err(error) => {
             let mend = error.mend().join("; or ");
             let failure = Failure::from(error);
@@ -209,7 +209,7 @@ async fn sqlserver(found: &mut Vec<Finding>) {
         }
     };
     found.push(ok("sqlserver", place.clone()));
-    match schema::steps(&mut client, &place).await {
+    match schema::steps(&mut session).await {
         Err(error) => return found.push(wrong("trail", error.into())),
         Ok(steps) if steps.iter().any(|step| !step.applied) => {
             let detail = "its schema is not there, or older than this kaizen's".to_owned();
@@ -218,7 +218,7 @@ async fn sqlserver(found: &mut Vec<Finding>) {
         }
         Ok(_) => found.push(ok("trail", format!("schema version {}", provenance::SCHEMA_VERSION))),
     }
-    match check::check(&mut client, &place).await {
+    match check::check(&mut session).await {
         Err(error) => found.push(wrong("trail login", error.into())),
         Ok(tried) => found.extend(tried.iter().filter_map(grant)),
     }

@@ -111,13 +111,12 @@ async fn look(
     connector: &kaizen_steps::adapters::mssql::Connector,
     reader: &Reader,
 ) -> Result<Option<String>, Failure> {
-    let mut client = connector.connect().await.map_err(trail::failure)?;
-    let place = connector.place();
-    let installed = provenance::installed(&mut client, &place).await.map_err(trail::failure)?;
+    let mut session = connector.session().await.map_err(trail::failure)?;
+    let installed = provenance::installed(&mut session).await.map_err(trail::failure)?;
     if installed == Installed::Nothing {
         return Err(Failure::usage("sqlserver_no_trail", "it has no trail of Kaizen yet"));
     }
-    let mut held = HeldJournal::new(&mut client, &place, reader.journal_id()?);
+    let mut held = HeldJournal::new(&mut session, reader.journal_id()?);
     held.trail().await.map_err(trail::failure)
 }
 

@@ -36,9 +36,9 @@ pub async fn run(args: &Sql, out: Out) -> Result<u8, Failure> {
 
 async fn plan(out: Out) -> Result<u8, Failure> {
     let connector = trail::needed()?;
-    let mut client = trail::connect(&connector).await?;
+    let mut session = trail::connect(&connector).await?;
     let place = connector.place();
-    let steps = schema::steps(&mut client, &place).await?;
+    let steps = schema::steps(&mut session).await?;
     let waiting: Vec<&Step> = steps.iter().filter(|step| !step.applied).collect();
     let answer = json!({
         "place": place,
@@ -63,9 +63,9 @@ async fn plan(out: Out) -> Result<u8, Failure> {
 
 async fn apply(out: Out) -> Result<u8, Failure> {
     let connector = trail::needed()?;
-    let mut client = trail::connect(&connector).await?;
+    let mut session = trail::connect(&connector).await?;
     let place = connector.place();
-    let applied = schema::apply(&mut client, &place).await?;
+    let applied = schema::apply(&mut session).await?;
     out.answer(&json!({ "place": place, "applied": applied }), || {
         if applied.is_empty() {
             return format!("{place}: nothing to do, every step was applied\n");
@@ -80,13 +80,13 @@ async fn apply(out: Out) -> Result<u8, Failure> {
 
 async fn status(out: Out) -> Result<u8, Failure> {
     let connector = trail::needed()?;
-    let mut client = trail::connect(&connector).await?;
+    let mut session = trail::connect(&connector).await?;
     let place = connector.place();
-    let steps = schema::steps(&mut client, &place).await?;
+    let steps = schema::steps(&mut session).await?;
     let is_there = steps.iter().any(|step| step.applied);
     let drifted = if is_there {
         let there: Vec<Step> = steps.iter().filter(|step| step.applied).cloned().collect();
-        drift::drift(&mut client, &place, &there).await.map_err(trail::failure)?
+        drift::drift(&mut session, &there).await.map_err(trail::failure)?
     } else {
         Vec::new()
     };
@@ -117,9 +117,9 @@ async fn status(out: Out) -> Result<u8, Failure> {
 
 async fn check(out: Out) -> Result<u8, Failure> {
     let connector = trail::needed()?;
-    let mut client = trail::connect(&connector).await?;
+    let mut session = trail::connect(&connector).await?;
     let place = connector.place();
-    let tried = check::check(&mut client, &place).await.map_err(trail::failure)?;
+    let tried = check::check(&mut session).await.map_err(trail::failure)?;
     let wrong = tried.iter().filter(|tried| tried.result == Verdict::Wrong).count();
     out.answer(&json!({ "place": place, "ok": wrong == 0, "tried": tried }), || {
         let mut text = format!("{place}: what this login may do, tried and rolled back\n");

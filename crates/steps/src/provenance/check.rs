@@ -1,7 +1,7 @@
 //! Proving what the provenance login can do: by trying it, in transactions that are rolled back.
 
 use super::{UNNUMBERED, is_denied_by_text};
-use crate::adapters::mssql::{self, Client};
+use crate::adapters::mssql::{self, Session};
 use serde::Serialize;
 
 /// What was tried, and what came of it.
@@ -131,21 +131,15 @@ const TRIGGER: u32 = 50_001;
 ///
 /// # Errors
 /// Where the connection breaks.
-pub async fn check(client: &mut Client, place: &str) -> Result<Vec<Tried>, mssql::Error> {
+pub async fn check(session: &mut Session) -> Result<Vec<Tried>, mssql::Error> {
     let mut tried = Vec::new();
     for attempt in ATTEMPTS {
-        run(client, place, "BEGIN TRANSACTION").await?;
-        let outcome = run(client, place, attempt.sql).await;
-        run(client, place, "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION").await?;
+        session.run("BEGIN TRANSACTION").await?;
+        let outcome = session.run(attempt.sql).await;
+        session.run("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION").await?;
         tried.push(judge(attempt, outcome)?);
     }
     Ok(tried)
-}
-
-async fn run(client: &mut Client, place: &str, sql: &str) -> Result<(), mssql::Error> {
-    let wrap = |error| mssql::from_tiberius(place, error);
-    client.simple_query(sql).await.map_err(wrap)?.into_results().await.map_err(wrap)?;
-    Ok(())
 }
 
 fn is_denied_without_number(error: &mssql::Error) -> bool {

@@ -2,9 +2,8 @@
 //! of triggers and views. What is expected is read from the migrations themselves.
 
 use super::{rows, schema};
-use crate::adapters::mssql::{self, Client};
+use crate::adapters::mssql::{self, Session};
 use std::collections::{BTreeMap, BTreeSet};
-use tiberius::Row;
 
 /// What the migrations make.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,8 +20,7 @@ struct Objects {
 /// # Errors
 /// Where the server does not answer.
 pub async fn drift(
-    client: &mut Client,
-    place: &str,
+    session: &mut Session,
     scripts: &[schema::Step],
 ) -> Result<Vec<String>, mssql::Error> {
     let mut expected = Objects::default();
@@ -31,7 +29,7 @@ pub async fn drift(
         schema::batches(&script.sql).for_each(|batch| expected.read(&batch));
     }
     let mut drifted = Vec::new();
-    let found = found_columns(client, place).await?;
+    let found = found_columns(session).await?;
     for (column, definition) in &expected.columns {
         match found.get(column) {
             None => drifted.push(format!("the column kaizen.{column} is gone")),
@@ -43,7 +41,7 @@ pub async fn drift(
     }
     let strange = found.keys().filter(|column| !expected.columns.contains_key(*column));
     drifted.extend(strange.map(|column| format!("kaizen.{column} is no column of Kaizen's")));
-    let triggers = select(client, place, include_str!("sql/triggers.sql"), |row| {
+    let triggers = session.rows(include_str!("sql/triggers.sql"), &[], |row| {
         let name: &str = rows::needed(row, "trigger_name")?;
         Ok((name.to_lowercase(), rows::needed(row, "disabled")?))
     });
@@ -60,7 +58,7 @@ pub async fn drift(
     }
     let strange = triggers.keys().filter(|trigger| !expected.triggers.contains(*trigger));
     drifted.extend(strange.map(|trigger| format!("the trigger {trigger} is none of Kaizen's")));
-    let modules = select(client, place, include_str!("sql/modules.sql"), |row| {
+    let modules = session.rows(include_str!("sql/modules.sql"), &[], |row| {
         let definition: Option<&str> = row.try_get("definition")?;
         let name: &str = rows::needed(row, "module_name")?;
         Ok((name.to_lowercase(), definition.map(plain)))
@@ -80,11 +78,8 @@ pub async fn drift(
 const UNSEEN: &str = "no trigger of the trail is to be seen: they are gone, or this login may not see \
                       them (GRANT VIEW DEFINITION ON SCHEMA::kaizen)";
 
-async fn found_columns(
-    client: &mut Client,
-    place: &str,
-) -> Result<BTreeMap<String, String>, mssql::Error> {
-    let columns = select(client, place, include_str!("sql/columns.sql"), |row| {
+async fn found_columns(session: &mut Session) -> Result<BTreeMap<String, String>, mssql::Error> {
+    let columns = session.rows(include_str!("sql/columns.sql"), &[], |row| {
         let (table, column): (&str, &str) =
             (rows::needed(row, "table_name")?, rows::needed(row, "column_name")?);
         let (kind, nullable): (&str, i32) =
@@ -92,18 +87,6 @@ async fn found_columns(
         Ok((format!("{table}.{column}").to_lowercase(), definition(kind, nullable == 0)))
     });
     Ok(columns.await?.into_iter().collect())
-}
-
-async fn select<T>(
-    client: &mut Client,
-    place: &str,
-    sql: &str,
-    read: impl Fn(&Row) -> tiberius::Result<T>,
-) -> Result<Vec<T>, mssql::Error> {
-    let wrap = |error| mssql::from_tiberius(place, error);
-    let found = client.simple_query(sql).await.map_err(wrap)?;
-    let found = found.into_first_result().await.map_err(wrap)?;
-    found.iter().map(read).collect::<tiberius::Result<_>>().map_err(wrap)
 }
 
 fn definition(kind: &str, not_null: bool) -> String {

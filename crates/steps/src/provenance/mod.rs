@@ -13,7 +13,7 @@ pub mod schema;
 mod sink;
 pub mod verify;
 
-use crate::adapters::mssql::{self, Client};
+use crate::adapters::mssql::{self, Session};
 use kaizen_engine::{
     error::{Class, Classified},
     shell::relay::SinkError,
@@ -41,15 +41,15 @@ pub enum Installed {
 ///
 /// # Errors
 /// Where the server does not answer.
-pub async fn installed(client: &mut Client, place: &str) -> Result<Installed, mssql::Error> {
-    let found: i32 = one(client, place, include_str!("sql/installed.sql")).await?.unwrap_or(0);
+pub async fn installed(session: &mut Session) -> Result<Installed, mssql::Error> {
+    let found: i32 = session.one(include_str!("sql/installed.sql"), &[]).await?.unwrap_or(0);
     if found == 0 {
         return Ok(Installed::Nothing);
     }
     if found < 3 {
         return Ok(Installed::Older(0));
     }
-    let version: i32 = one(client, place, include_str!("sql/version.sql")).await?.unwrap_or(0);
+    let version: i32 = session.one(include_str!("sql/version.sql"), &[]).await?.unwrap_or(0);
     Ok(match version.cmp(&SCHEMA_VERSION) {
         std::cmp::Ordering::Less => Installed::Older(version),
         std::cmp::Ordering::Equal => Installed::Current,
@@ -77,16 +77,6 @@ fn usable(installed: Installed, place: &str) -> Result<(), SinkError> {
             ),
         ),
     }
-}
-
-/// The first column of the first row.
-async fn one<T>(client: &mut Client, place: &str, sql: &str) -> Result<Option<T>, mssql::Error>
-where
-    T: for<'a> tiberius::FromSql<'a>,
-{
-    let wrap = |error| mssql::from_tiberius(place, error);
-    let row = client.simple_query(sql).await.map_err(wrap)?.into_row().await.map_err(wrap)?;
-    row.map_or(Ok(None), |row| row.try_get(0)).map_err(wrap)
 }
 
 /// Data that a column will not take, whoever sends it: the numbers of SQL Server's own messages.

@@ -1,10 +1,9 @@
 //! Reading the trail back, page by page.
 
-use super::{history::HistoryRow, one, rows};
-use crate::adapters::mssql::{self, Client};
+use super::{history::HistoryRow, rows};
+use crate::adapters::mssql::{self, Row, Session, Uuid, ValueResult};
 use kaizen_engine::journal::Timestamp;
 use serde::Serialize;
-use tiberius::{Row, Uuid};
 
 /// An event as the trail holds it. Hashes are text: they may be anything there.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,17 +25,16 @@ pub struct HeldEvent {
 
 /// A journal's part of a trail, opened for reading.
 pub struct HeldJournal<'a> {
-    client: &'a mut Client,
-    place: String,
+    session: &'a mut Session,
     journal: Uuid,
 }
 
 type Read<T> = Result<T, mssql::Error>;
 
 impl<'a> HeldJournal<'a> {
-    /// What `client` holds of this journal.
-    pub fn new(client: &'a mut Client, place: &str, journal: Uuid) -> HeldJournal<'a> {
-        HeldJournal { client, place: place.to_owned(), journal }
+    /// What a server holds of this journal.
+    pub fn new(session: &'a mut Session, journal: Uuid) -> HeldJournal<'a> {
+        HeldJournal { session, journal }
     }
 
     /// The trail's own identity; `None` where its schema was applied in part.
@@ -44,7 +42,7 @@ impl<'a> HeldJournal<'a> {
     /// # Errors
     /// Where the server does not answer.
     pub async fn trail(&mut self) -> Read<Option<String>> {
-        let id: Option<Uuid> = one(self.client, &self.place, include_str!("sql/trail.sql")).await?;
+        let id: Option<Uuid> = self.session.one(include_str!("sql/trail.sql"), &[]).await?;
         Ok(id.map(|id| id.to_string()))
     }
 
@@ -53,12 +51,8 @@ impl<'a> HeldJournal<'a> {
     /// # Errors
     /// Where the server does not answer.
     pub async fn events(&mut self, seq: u64) -> Read<Vec<HeldEvent>> {
-        let place = self.place.clone();
-        let wrap = |error| mssql::from_tiberius(&place, error);
         let sql = include_str!("sql/read_events.sql");
-        let found = self.client.query(sql, &[&self.journal, &seq.cast_signed()]).await;
-        let found = found.map_err(wrap)?.into_first_result().await.map_err(wrap)?;
-        found.iter().map(event).collect::<tiberius::Result<_>>().map_err(wrap)
+        self.session.rows(sql, &[&self.journal, &seq.cast_signed()], event).await
     }
 
     /// The next artifacts after the one with this digest, in the order of their digests.
@@ -66,16 +60,12 @@ impl<'a> HeldJournal<'a> {
     /// # Errors
     /// Where the server does not answer.
     pub async fn artifacts(&mut self, digest: &str) -> Read<Vec<(String, Vec<u8>)>> {
-        let place = self.place.clone();
-        let wrap = |error| mssql::from_tiberius(&place, error);
         let sql = include_str!("sql/read_artifacts.sql");
-        let found = self.client.query(sql, &[&self.journal, &digest]).await;
-        let found = found.map_err(wrap)?.into_first_result().await.map_err(wrap)?;
-        let artifact = |row: &Row| {
+        let read = |row: &Row| {
             let content: &[u8] = rows::needed(row, "content")?;
             Ok((trimmed(row, "digest")?, content.to_vec()))
         };
-        found.iter().map(artifact).collect::<tiberius::Result<_>>().map_err(wrap)
+        self.session.rows(sql, &[&self.journal, &digest], read).await
     }
 
     /// The history of the runs after `after` up to `until`.
@@ -83,29 +73,25 @@ impl<'a> HeldJournal<'a> {
     /// # Errors
     /// Where the server does not answer.
     pub async fn history(&mut self, after: i64, until: i64) -> Read<Vec<HistoryRow>> {
-        let place = self.place.clone();
-        let wrap = |error| mssql::from_tiberius(&place, error);
         let sql = include_str!("sql/read_history.sql");
-        let found = self.client.query(sql, &[&self.journal, &after, &until]).await;
-        let found = found.map_err(wrap)?.into_first_result().await.map_err(wrap)?;
-        found.iter().map(history).collect::<tiberius::Result<_>>().map_err(wrap)
+        self.session.rows(sql, &[&self.journal, &after, &until], history).await
     }
 }
 
-fn trimmed(row: &Row, column: &str) -> tiberius::Result<String> {
+fn trimmed(row: &Row, column: &str) -> ValueResult<String> {
     rows::needed(row, column).map(|text: &str| text.trim_end().to_owned())
 }
 
-fn owned(row: &Row, column: &str) -> tiberius::Result<Option<String>> {
+fn owned(row: &Row, column: &str) -> ValueResult<Option<String>> {
     Ok(row.try_get::<&str, _>(column)?.map(str::to_owned))
 }
 
 /// A decimal with four places.
-fn decimal(row: &Row, column: &str) -> tiberius::Result<Option<String>> {
+fn decimal(row: &Row, column: &str) -> ValueResult<Option<String>> {
     Ok(row.try_get::<f64, _>(column)?.map(|value| format!("{value:.4}")))
 }
 
-fn event(row: &Row) -> tiberius::Result<HeldEvent> {
+fn event(row: &Row) -> ValueResult<HeldEvent> {
     Ok(HeldEvent {
         seq: rows::needed::<i64>(row, "seq")?.unsigned_abs(),
         run: rows::needed(row, "run")?,
@@ -122,7 +108,7 @@ fn event(row: &Row) -> tiberius::Result<HeldEvent> {
     })
 }
 
-fn history(row: &Row) -> tiberius::Result<HistoryRow> {
+fn history(row: &Row) -> ValueResult<HistoryRow> {
     Ok(HistoryRow {
         run: rows::needed(row, "run")?,
         revision: rows::needed(row, "revision")?,

@@ -1,10 +1,10 @@
 //! Values on their way: times as SQL Server counts them.
 
-use kaizen_engine::journal::Timestamp;
-use tiberius::{
-    ColumnData, FromSql, Row,
+use crate::adapters::mssql::{
+    ColumnData, FromSql, Row, ValueError, ValueResult,
     time::{Date, DateTime2, Time},
 };
+use kaizen_engine::journal::Timestamp;
 
 /// 1970-01-01, in days since 0001-01-01.
 const EPOCH_DAYS: i64 = 719_162;
@@ -23,7 +23,7 @@ pub(super) fn datetime2(at: Option<Timestamp>) -> ColumnData<'static> {
 }
 
 /// The time in a column; `None`: NULL.
-pub(super) fn timestamp(row: &Row, column: &str) -> tiberius::Result<Option<Timestamp>> {
+pub(super) fn timestamp(row: &Row, column: &str) -> ValueResult<Option<Timestamp>> {
     let ColumnData::DateTime2(Some(value)) = row.get_column_data(column)? else {
         return Ok(None);
     };
@@ -40,9 +40,8 @@ pub(super) fn timestamp(row: &Row, column: &str) -> tiberius::Result<Option<Time
 }
 
 /// A column that is never NULL.
-pub(super) fn needed<'a, T: FromSql<'a>>(row: &'a Row, column: &str) -> tiberius::Result<T> {
-    row.try_get(column)?
-        .ok_or_else(|| tiberius::error::Error::Conversion(format!("{column} is NULL").into()))
+pub(super) fn needed<'a, T: FromSql<'a>>(row: &'a Row, column: &str) -> ValueResult<T> {
+    row.try_get(column)?.ok_or_else(|| ValueError::Conversion(format!("{column} is NULL").into()))
 }
 
 #[cfg(test)]

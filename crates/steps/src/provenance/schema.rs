@@ -3,7 +3,7 @@
 //! Its drivers know tiberius 0.12 alone; these are its traits over the version that is used here,
 //! aware of `GO`, and with every answer read to its end: an error may come after the first result.
 
-use crate::adapters::mssql::{self, Client};
+use crate::adapters::mssql::{self, Row, Session, ValueResult};
 use refinery::{Migration, Runner, Target};
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
 use time::OffsetDateTime;
@@ -60,10 +60,10 @@ pub struct Step {
 ///
 /// # Errors
 /// Where the server does not answer, or has others than these.
-pub async fn steps(client: &mut Client, place: &str) -> Result<Vec<Step>, Error> {
-    let applied = match super::installed(client, place).await? {
+pub async fn steps(session: &mut Session) -> Result<Vec<Step>, Error> {
+    let applied = match super::installed(session).await? {
         super::Installed::Nothing => Vec::new(),
-        _ => applied(client, place).await?,
+        _ => applied(session).await?,
     };
     let runner = server::migrations::runner();
     let known = runner.get_migrations();
@@ -89,9 +89,9 @@ pub async fn steps(client: &mut Client, place: &str) -> Result<Vec<Step>, Error>
 ///
 /// # Errors
 /// Where the server refuses one: it is taken back whole, and those before it stay.
-pub async fn apply(client: &mut Client, place: &str) -> Result<Vec<String>, Error> {
-    steps(client, place).await?;
-    let mut database = Database { client, place, failed: None };
+pub async fn apply(session: &mut Session) -> Result<Vec<String>, Error> {
+    steps(session).await?;
+    let mut database = Database { session, failed: None };
     let mut runner: Runner = server::migrations::runner().set_target(Target::Latest);
     runner.set_migration_table_name(TABLE);
     let report = runner.run_async(&mut database).await;
@@ -123,47 +123,40 @@ fn divergence(found: &Migration, known: &[Migration]) -> String {
     }
 }
 
-async fn applied(client: &mut Client, place: &str) -> Result<Vec<Migration>, mssql::Error> {
-    let mut database = Database { client, place, failed: None };
+async fn applied(session: &mut Session) -> Result<Vec<Migration>, mssql::Error> {
+    let mut database = Database { session, failed: None };
     let sql = Database::get_applied_migrations_query(TABLE);
     AsyncQuery::query(&mut database, &sql).await
 }
 
 /// A connection as refinery sees it.
 struct Database<'a> {
-    client: &'a mut Client,
-    place: &'a str,
+    session: &'a mut Session,
     /// What the server said, which refinery wraps in its own words.
     failed: Option<mssql::Error>,
 }
 
 impl Database<'_> {
-    async fn run(&mut self, batch: &str) -> Result<(), mssql::Error> {
-        let wrap = |error| mssql::from_tiberius(self.place, error);
-        self.client.simple_query(batch).await.map_err(wrap)?.into_results().await.map_err(wrap)?;
-        Ok(())
-    }
-
     async fn transaction(&mut self, scripts: &[&str]) -> Result<usize, mssql::Error> {
         if scripts == [PREPARE] {
             // Makes only what is missing, so that it needs none; and not every server makes a schema
             // within one.
             for batch in batches(PREPARE) {
-                self.run(&batch).await?;
+                self.session.run(&batch).await?;
             }
             return Ok(1);
         }
-        self.run("BEGIN TRANSACTION").await?;
+        self.session.run("BEGIN TRANSACTION").await?;
         for script in scripts {
             for batch in batches(script) {
-                if let Err(error) = self.run(&batch).await {
+                if let Err(error) = self.session.run(&batch).await {
                     // XACT_ABORT has done it already where the error was the server's.
-                    let _ = self.run("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION").await;
+                    let _ = self.session.run("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION").await;
                     return Err(error);
                 }
             }
         }
-        self.run("COMMIT TRANSACTION").await?;
+        self.session.run("COMMIT TRANSACTION").await?;
         Ok(scripts.len())
     }
 }
@@ -186,10 +179,7 @@ impl AsyncTransaction for Database<'_> {
 
 impl AsyncQuery<Vec<Migration>> for Database<'_> {
     async fn query<'a>(&'a mut self, query: &'a str) -> Result<Vec<Migration>, mssql::Error> {
-        let wrap = |error| mssql::from_tiberius(self.place, error);
-        let rows = self.client.simple_query(query).await.map_err(wrap)?;
-        let rows = rows.into_first_result().await.map_err(wrap)?;
-        let migration = |row: &tiberius::Row| {
+        let migration = |row: &Row| -> ValueResult<Migration> {
             let version: i32 = super::rows::needed(row, "version")?;
             let name: &str = super::rows::needed(row, "name")?;
             let checksum: &str = super::rows::needed(row, "checksum")?;
@@ -199,7 +189,7 @@ impl AsyncQuery<Vec<Migration>> for Database<'_> {
             let on = OffsetDateTime::UNIX_EPOCH;
             Ok(Migration::applied(version, name.to_owned(), on, checksum))
         };
-        rows.iter().map(migration).collect::<tiberius::Result<_>>().map_err(wrap)
+        self.session.rows(query, &[], migration).await
     }
 }
 

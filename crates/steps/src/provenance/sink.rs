@@ -1,8 +1,10 @@
 //! The relay's sink: batches into session temp tables by bulk load, then one insert for what is not
 //! there yet, in one transaction.
 
-use super::{DUPLICATE, history::HistoryRow, installed, one, rows, sink_error, usable};
-use crate::adapters::mssql::{self, Client, Connector};
+use super::{DUPLICATE, history::HistoryRow, installed, rows, sink_error, usable};
+use crate::adapters::mssql::{
+    self, ColumnData, Connector, IntoSql, Row, Session, TokenRow, Uuid, ValueResult,
+};
 use async_trait::async_trait;
 use kaizen_engine::{
     digest::Digest,
@@ -12,7 +14,6 @@ use kaizen_engine::{
     },
 };
 use std::time::Duration;
-use tiberius::{ColumnData, IntoSql, TokenRow, Uuid};
 
 /// What a trail is told of who ships to it.
 #[derive(Debug, Clone)]
@@ -30,7 +31,7 @@ pub struct SqlServer {
     reader: Reader,
     about: About,
     /// Dropped after any error: what a session holds then is not known.
-    client: Option<Client>,
+    session: Option<Session>,
 }
 
 impl SqlServer {
@@ -42,35 +43,33 @@ impl SqlServer {
         reader: Reader,
         about: About,
     ) -> SqlServer {
-        SqlServer { connector, patience, reader, about, client: None }
+        SqlServer { connector, patience, reader, about, session: None }
     }
 
-    async fn connected(&mut self) -> Result<(Client, String), SinkError> {
-        let place = self.connector.place();
-        let client = match self.client.take() {
-            Some(client) => client,
+    async fn connected(&mut self) -> Result<Session, SinkError> {
+        match self.session.take() {
+            Some(session) => Ok(session),
             None => {
-                let connected = self.connector.connect_within(self.patience).await;
-                connected.map_err(|error| sink_error(&error))?
+                let connected = self.connector.session_within(self.patience).await;
+                connected.map_err(|error| sink_error(&error))
             }
-        };
-        Ok((client, place))
+        }
     }
 }
 
 #[async_trait]
 impl Sink for SqlServer {
     async fn end(&mut self, journal: Uuid) -> Result<End, SinkError> {
-        let (mut client, place) = self.connected().await?;
-        let end = end(&mut client, &place, journal, &self.about).await;
-        self.client = end.is_ok().then_some(client);
+        let mut session = self.connected().await?;
+        let end = end(&mut session, journal, &self.about).await;
+        self.session = end.is_ok().then_some(session);
         end
     }
 
     async fn hash_at(&mut self, journal: Uuid, seq: u64) -> Result<Option<Digest>, SinkError> {
-        let (mut client, place) = self.connected().await?;
-        let hash = hash_at(&mut client, &place, journal, seq).await;
-        self.client = hash.is_ok().then_some(client);
+        let mut session = self.connected().await?;
+        let hash = hash_at(&mut session, journal, seq).await;
+        self.session = hash.is_ok().then_some(session);
         hash.map_err(|error| sink_error(&error))
     }
 
@@ -86,10 +85,10 @@ impl Sink for SqlServer {
             history.extend(row.map(|row| (row, shipment.run_id)));
         }
         for again in [true, false] {
-            let (mut client, place) = self.connected().await?;
-            match ship(&mut client, &place, batch, &history).await {
+            let mut session = self.connected().await?;
+            match ship(&mut session, batch, &history).await {
                 Ok(()) => {
-                    self.client = Some(client);
+                    self.session = Some(session);
                     return Ok(());
                 }
                 Err(Unshipped::Server(mssql::Error::Server { number, .. }))
@@ -114,94 +113,77 @@ impl From<mssql::Error> for Unshipped {
     }
 }
 
-async fn end(
-    client: &mut Client,
-    place: &str,
-    journal: Uuid,
-    about: &About,
-) -> Result<End, SinkError> {
+async fn end(session: &mut Session, journal: Uuid, about: &About) -> Result<End, SinkError> {
     let told = |error: mssql::Error| sink_error(&error);
-    let wrap = |error| sink_error(&mssql::from_tiberius(place, error));
-    usable(installed(client, place).await.map_err(told)?, place)?;
+    let place = session.place().to_owned();
+    usable(installed(session).await.map_err(told)?, &place)?;
     let trail: Option<Uuid> =
-        one(client, place, include_str!("sql/trail.sql")).await.map_err(told)?;
+        session.one(include_str!("sql/trail.sql"), &[]).await.map_err(told)?;
     let trail = trail.ok_or_else(|| SinkError::Refused {
         code: "sqlserver_older_trail",
         message: format!("the trail in {place} has no identity: its schema was applied in part"),
     })?;
     let (host, project, kaizen) = (&*about.host, &*about.project, &*about.kaizen);
-    client
-        .execute(include_str!("sql/add_journal.sql"), &[&journal, &host, &project, &kaizen])
-        .await
-        .map_err(wrap)?;
-    let found = client.query(include_str!("sql/end.sql"), &[&journal]).await.map_err(wrap)?;
-    let last = match found.into_row().await.map_err(wrap)? {
-        None => None,
-        Some(row) => {
-            let seq: i64 = rows::needed(&row, "seq").map_err(wrap)?;
-            let hash: &str = rows::needed(&row, "journal_hash").map_err(wrap)?;
-            // What is no digest is not the journal's hash either.
-            Some((seq.unsigned_abs(), hash.trim_end().parse().unwrap_or_default()))
-        }
+    let sql = include_str!("sql/add_journal.sql");
+    session.execute(sql, &[&journal, &host, &project, &kaizen]).await.map_err(told)?;
+    let read = |row: &Row| {
+        let seq: i64 = rows::needed(row, "seq")?;
+        Ok((seq.unsigned_abs(), hash(row)?))
     };
-    Ok(End { trail: trail.to_string(), place: place.to_owned(), last })
+    let last = session.rows(include_str!("sql/end.sql"), &[&journal], read).await.map_err(told)?;
+    Ok(End { trail: trail.to_string(), place, last: last.into_iter().next() })
+}
+
+/// What is no digest is not the journal's hash either.
+fn hash(row: &Row) -> ValueResult<Digest> {
+    let hash: &str = rows::needed(row, "journal_hash")?;
+    Ok(hash.trim_end().parse().unwrap_or_default())
 }
 
 async fn hash_at(
-    client: &mut Client,
-    place: &str,
+    session: &mut Session,
     journal: Uuid,
     seq: u64,
 ) -> Result<Option<Digest>, mssql::Error> {
-    let wrap = |error| mssql::from_tiberius(place, error);
-    let found = client
-        .query(include_str!("sql/hash_at.sql"), &[&journal, &seq.cast_signed()])
-        .await
-        .map_err(wrap)?;
-    let Some(row) = found.into_row().await.map_err(wrap)? else { return Ok(None) };
-    let hash: &str = rows::needed(&row, "journal_hash").map_err(wrap)?;
-    Ok(Some(hash.trim_end().parse().unwrap_or_default()))
+    let sql = include_str!("sql/hash_at.sql");
+    let found = session.rows(sql, &[&journal, &seq.cast_signed()], hash).await?;
+    Ok(found.into_iter().next())
 }
 
 async fn ship(
-    client: &mut Client,
-    place: &str,
+    session: &mut Session,
     batch: &Batch,
     history: &[(HistoryRow, Uuid)],
 ) -> Result<(), Unshipped> {
-    batch_of(client, place, include_str!("sql/stage.sql")).await?;
-    load(client, place, "#events", batch.shipments.iter().map(|s| event(batch.journal, s))).await?;
-    let artifacts = batch.artifacts.iter();
-    load(client, place, "#artifacts", artifacts.map(|(d, b)| artifact(batch.journal, d, b)))
-        .await?;
-    let records = history.iter();
-    load(client, place, "#history", records.map(|(row, id)| record(batch.journal, *id, row)))
-        .await?;
-    fill_in(client, place, batch, history).await?;
-    batch_of(client, place, "BEGIN TRANSACTION").await?;
+    let journal = batch.journal;
+    session.run(include_str!("sql/stage.sql")).await?;
+    session.load("#events", batch.shipments.iter().map(|s| event(journal, s))).await?;
+    let artifacts = batch.artifacts.iter().map(|(digest, bytes)| artifact(journal, digest, bytes));
+    session.load("#artifacts", artifacts).await?;
+    session.load("#history", history.iter().map(|(row, id)| record(journal, *id, row))).await?;
+    fill_in(session, batch, history).await?;
+    session.run("BEGIN TRANSACTION").await?;
     if let Some((seq, hash)) = batch.after
-        && hash_at(client, place, batch.journal, seq).await? != Some(hash)
+        && hash_at(session, journal, seq).await? != Some(hash)
     {
         let why = "the event before the batch is not the journal's there".to_owned();
         return Err(Unshipped::Sink(SinkError::Forged { seq, why }));
     }
-    let wrap = |error| mssql::from_tiberius(place, error);
-    let inserted = client.execute(include_str!("sql/insert_events.sql"), &[]).await;
-    let inserted = inserted.map_err(wrap)?.total();
+    let inserted = session.execute(include_str!("sql/insert_events.sql"), &[]).await?;
     if inserted < batch.shipments.len() as u64 {
-        let forged: Option<i64> = one(client, place, include_str!("sql/forged.sql")).await?;
+        let forged: Option<i64> = session.one(include_str!("sql/forged.sql"), &[]).await?;
         if let Some(seq) = forged {
             let why = "it was edited, or written by somebody else".to_owned();
             return Err(Unshipped::Sink(SinkError::Forged { seq: seq.unsigned_abs(), why }));
         }
     }
     if !batch.artifacts.is_empty() {
-        batch_of(client, place, include_str!("sql/insert_artifacts.sql")).await?;
+        session.run(include_str!("sql/insert_artifacts.sql")).await?;
     }
     if !history.is_empty() {
-        batch_of(client, place, include_str!("sql/insert_history.sql")).await?;
+        session.run(include_str!("sql/insert_history.sql")).await?;
     }
-    batch_of(client, place, "COMMIT TRANSACTION").await?;
+    session.run("COMMIT TRANSACTION").await?;
     Ok(())
 }
 
@@ -217,24 +199,20 @@ fn loaded(value: &str) -> &str {
 
 /// Large values, one by one, into the rows that were loaded without them.
 async fn fill_in(
-    client: &mut Client,
-    place: &str,
+    session: &mut Session,
     batch: &Batch,
     history: &[(HistoryRow, Uuid)],
 ) -> Result<(), mssql::Error> {
-    let wrap = |error| mssql::from_tiberius(place, error);
     for Shipment { row, .. } in &batch.shipments {
         if row.event.len() > LARGE_TEXT {
             let (event, seq) = (row.event.as_str(), row.seq.cast_signed());
-            let sql = include_str!("sql/fill_event.sql");
-            client.execute(sql, &[&event, &seq]).await.map_err(wrap)?;
+            session.execute(include_str!("sql/fill_event.sql"), &[&event, &seq]).await?;
         }
     }
     for (digest, content) in &batch.artifacts {
         if content.len() > LARGE_CONTENT {
             let (content, digest) = (content.as_slice(), digest.to_string());
-            let sql = include_str!("sql/fill_artifact.sql");
-            client.execute(sql, &[&content, &digest]).await.map_err(wrap)?;
+            session.execute(include_str!("sql/fill_artifact.sql"), &[&content, &digest]).await?;
         }
     }
     for (row, _) in history {
@@ -245,36 +223,10 @@ async fn fill_in(
         ];
         for (value, sql) in columns {
             if let Some(value) = value.as_deref().filter(|value| value.len() > LARGE_TEXT) {
-                let seq = row.seq.cast_signed();
-                client.execute(sql, &[&value, &seq]).await.map_err(wrap)?;
+                session.execute(sql, &[&value, &row.seq.cast_signed()]).await?;
             }
         }
     }
-    Ok(())
-}
-
-/// Runs statements whose rows nobody asks for, to their end.
-async fn batch_of(client: &mut Client, place: &str, sql: &str) -> Result<(), mssql::Error> {
-    let wrap = |error| mssql::from_tiberius(place, error);
-    client.simple_query(sql).await.map_err(wrap)?.into_results().await.map_err(wrap)?;
-    Ok(())
-}
-
-async fn load<'a>(
-    client: &mut Client,
-    place: &str,
-    table: &str,
-    rows: impl ExactSizeIterator<Item = TokenRow<'a>>,
-) -> Result<(), mssql::Error> {
-    if rows.len() == 0 {
-        return Ok(());
-    }
-    let wrap = |error| mssql::from_tiberius(place, error);
-    let mut request = client.bulk_insert(table).await.map_err(wrap)?;
-    for row in rows {
-        request.send(row).await.map_err(wrap)?;
-    }
-    request.finalize().await.map_err(wrap)?;
     Ok(())
 }
 

@@ -13,6 +13,7 @@ mod keywords;
 mod mend;
 mod numbers;
 mod secret;
+mod session;
 mod settings;
 mod syntax;
 #[cfg(test)]
@@ -20,15 +21,22 @@ mod tests;
 mod token;
 
 pub use backoff::retry_within;
-pub use error::{Error, from_tiberius};
+pub use error::Error;
+use error::from_tiberius;
 pub use numbers::is_transient;
+pub use session::Session;
+/// Values and rows are the driver's own.
+pub use tiberius::{
+    ColumnData, FromSql, IntoSql, Result as ValueResult, Row, TokenRow, Uuid,
+    error::Error as ValueError, time,
+};
 
 use settings::Settings;
 use std::{env::VarError, time::Duration};
 use token::TokenCommand;
 
 /// A connection, logged in.
-pub type Client = tiberius::Client<tokio_util::compat::Compat<tokio::net::TcpStream>>;
+type Client = tiberius::Client<tokio_util::compat::Compat<tokio::net::TcpStream>>;
 
 /// What it takes to connect, checked. Its `Debug` shows no secret.
 #[derive(Debug, Clone)]
@@ -85,15 +93,31 @@ impl Connector {
     ///
     /// # Errors
     /// See [`Error`]; nothing is tried twice.
-    pub async fn connect(&self) -> Result<Client, Error> {
+    async fn connect(&self) -> Result<Client, Error> {
         connect::open(&self.settings, &self.source).await
+    }
+
+    /// The same as a session.
+    ///
+    /// # Errors
+    /// See [`Error`]; nothing is tried twice.
+    pub async fn session(&self) -> Result<Session, Error> {
+        Ok(Session::new(self.connect().await?, self.place()))
+    }
+
+    /// A session, tried again and again while the failure may pass, within `patience` in all.
+    ///
+    /// # Errors
+    /// The last attempt's.
+    pub async fn session_within(&self, patience: Duration) -> Result<Session, Error> {
+        Ok(Session::new(self.connect_within(patience).await?, self.place()))
     }
 
     /// Connects, again and again while the failure may pass, within `patience` in all.
     ///
     /// # Errors
     /// The last attempt's.
-    pub async fn connect_within(&self, patience: Duration) -> Result<Client, Error> {
+    async fn connect_within(&self, patience: Duration) -> Result<Client, Error> {
         retry_within(patience, |left| {
             let connector = self.clone().with_timeout(left);
             async move {
