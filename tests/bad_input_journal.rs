@@ -143,7 +143,7 @@ fn a_journal_from_a_newer_version() {
     db.execute_batch("PRAGMA user_version = 99; PRAGMA wal_checkpoint(TRUNCATE);").unwrap();
     drop(db);
     assert_snapshot!(every_command_is_refused(&project, 2, "newer_journal"), @r#"
-    error: the journal [dir]/.kaizen/journal.db is of schema version 99; this kaizen knows up to 3
+    error: the journal [dir]/.kaizen/journal.db is of schema version 99; this kaizen knows up to 4
     next:  kaizen doctor
     "#);
 }

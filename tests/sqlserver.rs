@@ -9,6 +9,8 @@ use kaizen_stand_in::StandIn;
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
 
+const SQLSERVER: &str = "workflows/sqlserver-index-tuning.toml";
+
 /// A project, and a stand-in for the server that its trail goes to.
 struct Here {
     project: Project,
@@ -318,6 +320,74 @@ fn serve_ships_what_others_record() {
     assert!(arrived, "{} of {} events", here.count("kaizen.events"), here.events());
 }
 
+/// What a server that Kaizen may not connect to says of itself.
+const EXPORT: &str = include_str!("exports/shop.jsonl");
+
+#[test]
+fn an_exported_query_store_is_analyzed_and_ends_at_the_gate() {
+    let project = Project::empty();
+    project.kaizen(&["init", "--sqlserver", "shop", "--database", "Shop", "--commit"]).exits(0);
+    project.write("export.jsonl", EXPORT);
+    let analyze = ["analyze", "--from-export", "export.jsonl"];
+    let run = project.kaizen(&[&analyze[..], &["--json"]].concat()).exits(0).json();
+    assert_eq!((&run["outcome"], &run["dry_run"]), (&json!("dry_run"), &json!(true)));
+    assert_eq!(run["change"]["kind"], "index");
+    assert_eq!(run["evidence"]["verdict"], "inconclusive");
+    assert_eq!(run["evidence"]["improvement_pct"], Value::Null);
+    let results = run["evidence"]["checks"].as_array().unwrap();
+    assert!(results.iter().all(|check| check["result"] == "not_measurable"), "{run}");
+    let shown = project.kaizen(&["show", "r1"]).exits(0).stdout;
+    for part in ["nothing could be measured", "slower: 0x1", "another plan: 0x1", "CustomerId = ?"]
+    {
+        assert!(shown.contains(part), "{part} is not in {shown}");
+    }
+    let journal = std::fs::read(project.file(".kaizen/journal.db")).unwrap();
+    let log = std::fs::read(project.file(".kaizen/journal.db-wal")).unwrap_or_default();
+    for secret in ["geheim", "4711"] {
+        let held = [&journal, &log]
+            .iter()
+            .any(|bytes| bytes.windows(secret.len()).any(|found| found == secret.as_bytes()));
+        assert!(!held, "{secret} was stored");
+    }
+    let apply = project.kaizen(&["start", SQLSERVER, "--apply", "--from", "r1", "--json"]).exits(6);
+    assert_eq!(apply.error(), "not_yet");
+    let live = project.kaizen(&["start", SQLSERVER, "--json"]).exits(2);
+    assert_eq!(live.error(), "sqlserver_not_configured");
+    project.kaizen(&["audit", "verify"]).exits(0);
+}
+
+#[test]
+fn an_export_that_is_none_or_another_is_refused_before_there_is_a_run() {
+    let project = Project::empty();
+    project.kaizen(&["init", "--sqlserver", "shop", "--database", "Shop", "--commit"]).exits(0);
+    let refused = |text: &str| {
+        project.write("export.jsonl", text);
+        let ended =
+            project.kaizen(&["analyze", "--from-export", "export.jsonl", "--json"]).exits(2);
+        assert_eq!(ended.error(), "export_unreadable");
+        ended.json()["error"]["message"].as_str().unwrap().to_owned()
+    };
+    assert!(refused("(11 rows affected)").contains("line 1"));
+    assert!(refused(&EXPORT[..EXPORT.len() / 2]).contains("line"));
+    assert!(refused(&EXPORT.replace("\"Shop\"", "\"Other\"")).contains("is of the database Other"));
+    let full = EXPORT.replace("\"actual_state\":\"READ_WRITE\"", "\"actual_state\":\"READ_ONLY\"");
+    project
+        .write("export.jsonl", &full.replace("\"readonly_reason\":0", "\"readonly_reason\":65536"));
+    let ended = project.kaizen(&["analyze", "--from-export", "export.jsonl", "--json"]).exits(1);
+    assert_eq!(ended.json()["error"]["code"], "query_store_off");
+    assert!(ended.stdout.contains("maximum size"), "{}", ended.stdout);
+}
+
+#[test]
+fn the_export_script_is_printed_for_the_version_that_is_asked() {
+    let project = Project::empty();
+    let script = |version: &str| {
+        project.kaizen(&["sql", "export", "--database", "Shop", "--server-version", version]).stdout
+    };
+    assert!(script("16").contains("r.replica_group_id") && script("16").contains("USE [Shop];"));
+    assert!(!script("15").contains("replica_group_id"));
+}
+
 /// For `.ci/tsql`, which parses all that was sent.
 #[test]
 fn every_statement_is_written_down() {
@@ -339,6 +409,10 @@ fn every_statement_is_written_down() {
             let args = ["sql", "grants", kind, "--server-version", version];
             sent.push(here.kaizen(&args).exits(0).stdout);
         }
+    }
+    for version in ["15", "16"] {
+        let args = ["sql", "export", "--database", "Shop", "--server-version", version];
+        sent.push(here.kaizen(&args).exits(0).stdout);
     }
     // The few that only large values, repairs and forks need.
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../steps/src/provenance/sql");

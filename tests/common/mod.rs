@@ -55,6 +55,16 @@ impl Project {
         project
     }
 
+    /// A repository with nothing in it.
+    pub fn empty() -> Project {
+        let project = Project { dir: TempDir::new().unwrap() };
+        project.git(&["init", "-q", "-b", "main"]);
+        project.git(&["config", "user.name", "Test"]);
+        project.git(&["config", "user.email", "test@localhost"]);
+        project.git(&["commit", "-q", "--allow-empty", "-m", "Begin"]);
+        project
+    }
+
     /// The same before `kaizen init`.
     pub fn bare() -> Project {
         Project::bare_in(&std::env::temp_dir())

@@ -50,8 +50,17 @@ pub enum Command {
     #[command(after_help = "Example:\n  kaizen demo --dir /tmp/kaizen-demo --yes")]
     Demo(Demo),
     /// Set up Kaizen in an existing git repository
-    #[command(after_help = "Example:\n  kaizen init --sqlite app.db --workload 'workload/*.sql'")]
+    #[command(after_help = "Examples:\n  kaizen init --sqlite app.db --workload 'workload/*.sql'
+  kaizen init --sqlserver shop --database Shop")]
     Init(Init),
+    /// Look at a SQL Server that Kaizen may not connect to, through an exported Query Store
+    ///
+    /// The run designs a change and stops there: nothing could be measured. Literals of queries are
+    /// taken out before anything is stored.
+    #[command(after_help = "Example:\n  kaizen sql export --database Shop > export.sql
+  sqlcmd -S SERVER -i export.sql -o export.jsonl -y 0 -f o:65001
+  kaizen analyze --from-export export.jsonl")]
+    Analyze(Analyze),
     /// Start a run: a dry run, unless --apply says otherwise
     #[command(after_help = "Examples:
   kaizen start workflows/sqlite-index-tuning.toml                     look, design, try on a copy
@@ -178,11 +187,17 @@ pub struct Demo {
 #[derive(Debug, Args)]
 pub struct Init {
     /// The SQLite database to improve
-    #[arg(long, value_name = "FILE")]
-    pub sqlite: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "sqlserver")]
+    pub sqlite: Option<PathBuf>,
     /// The queries that count: a glob of .sql files (repeatable)
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", conflicts_with = "sqlserver")]
     pub workload: Vec<String>,
+    /// A SQL Server to improve: a name of your own, under which the environment says how to reach it
+    #[arg(long, value_name = "NAME", conflicts_with = "sqlite", requires = "database")]
+    pub sqlserver: Option<String>,
+    /// The database on it
+    #[arg(long, value_name = "DB", requires = "sqlserver")]
+    pub database: Option<String>,
     /// Commit what was written
     #[arg(long)]
     pub commit: bool,
@@ -213,6 +228,19 @@ pub struct Start {
     /// Create the run and return; `resume` drives it
     #[arg(long)]
     pub detach: bool,
+    /// What was exported of the target (`kaizen analyze`)
+    #[arg(skip)]
+    pub from_export: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Analyze {
+    /// What the script of `kaizen sql export` wrote
+    #[arg(long, value_name = "FILE")]
+    pub from_export: PathBuf,
+    /// The workflow's file
+    #[arg(default_value = "workflows/sqlserver-index-tuning.toml")]
+    pub workflow: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -387,6 +415,16 @@ pub enum SqlCommand {
     /// Prove that the login can add to the trail and read it, and change nothing
     #[command(after_help = "Example:\n  kaizen sql check")]
     Check,
+    /// Print the script that sees a target where Kaizen may not connect; it changes nothing
+    #[command(after_help = "Example:\n  kaizen sql export --database Shop > export.sql")]
+    Export {
+        /// The target's database
+        #[arg(long, value_name = "NAME")]
+        database: String,
+        /// The server's major version: 14 is 2017, 15 is 2019, 16 is 2022, 17 is 2025
+        #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(14..=17))]
+        server_version: u32,
+    },
     /// Print a script that gives a login what it needs, and no more
     #[command(after_help = "Example:\n  kaizen sql grants provenance --login kaizen_provenance")]
     Grants {

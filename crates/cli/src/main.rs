@@ -87,6 +87,20 @@ async fn command(
     match command {
         Command::Demo(args) => commands::demo::run(&args, out).await,
         Command::Init(args) => commands::init::run(&args, dir, out),
+        Command::Analyze(args) => {
+            let start = args::Start {
+                workflow: args.workflow,
+                apply: false,
+                from: None,
+                change: None,
+                designer: None,
+                approve: false,
+                reason: None,
+                detach: false,
+                from_export: Some(args.from_export),
+            };
+            commands::start::run(&start, dir, out).await
+        }
         Command::Start(args) => commands::start::run(&args, dir, out).await,
         Command::Resume(args) => commands::resume::run(&args, dir, out).await,
         Command::Pause(args) => commands::operate::pause(&args, dir, out).await,

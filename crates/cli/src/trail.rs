@@ -103,6 +103,7 @@ pub fn relay(
 pub const fn records(command: &Command) -> bool {
     match command {
         Command::Start(_)
+        | Command::Analyze(_)
         | Command::Resume(_)
         | Command::Pause(_)
         | Command::Cancel(_)

@@ -96,6 +96,7 @@ async fn fill(path: &Path, events: usize) -> Store {
                     target: "app.db@main".to_owned(),
                     from_run: None,
                     change: None,
+                    export: None,
                     started_by: "bench".to_owned(),
                     approval: ApprovalPolicy::default(),
                     pre_approved: None,

@@ -130,18 +130,23 @@ impl Project {
         root.join(&policy.journal.path)
     }
 
-    /// The target database's file.
+    /// A SQLite target's file. Any other has none: the project's folder stands for it, which is no
+    /// database to whoever opens it.
     #[must_use]
     pub fn database(&self) -> PathBuf {
-        let Target::Sqlite { database, .. } = &self.definition.target;
-        self.root.join(database)
+        match &self.definition.target {
+            Target::Sqlite { database, .. } => self.root.join(database),
+            Target::Sqlserver { .. } => self.root.clone(),
+        }
     }
 
-    /// The workload's glob patterns.
+    /// A SQLite target's glob patterns.
     #[must_use]
     pub fn workload(&self) -> &[String] {
-        let Target::Sqlite { workload, .. } = &self.definition.target;
-        workload
+        match &self.definition.target {
+            Target::Sqlite { workload, .. } => workload,
+            Target::Sqlserver { .. } => &[],
+        }
     }
 
     /// The repository, whose top is the project's root.
@@ -163,8 +168,15 @@ impl Project {
     /// Where the branch cannot be told.
     pub fn target_key(&self) -> Result<String, Error> {
         let branch = self.repository()?.head(self.definition.deploy.branch.as_deref())?.branch;
-        let database = fs::canonicalize(self.database()).unwrap_or_else(|_| self.database());
-        Ok(format!("sqlite:{}@{branch}", database.display()))
+        match &self.definition.target {
+            Target::Sqlite { .. } => {
+                let file = fs::canonicalize(self.database()).unwrap_or_else(|_| self.database());
+                Ok(format!("sqlite:{}@{branch}", file.display()))
+            }
+            Target::Sqlserver { name, database } => {
+                Ok(format!("sqlserver:{name}/{database}@{branch}"))
+            }
+        }
     }
 
     /// A run's own folder for copies; made where it is missing.

@@ -254,6 +254,7 @@ fn created(number: i64, definition: Digest, policy: Digest) -> Created {
         target: "app.db@main".to_owned(),
         from_run: None,
         change: None,
+        export: None,
         started_by: "ada".to_owned(),
         approval: ApprovalPolicy::default(),
         pre_approved: None,

@@ -138,6 +138,7 @@ async fn propose(dir: &Path, place: &Place, workflow: &str, out: Out) -> Result<
         approve: false,
         reason: None,
         detach: false,
+        from_export: None,
     };
     let number = commands::start::drive(&args, Some(dir), out).await?.run.created.number;
     Ok(place.reader()?.run(number)?)

@@ -7,9 +7,12 @@ use crate::{
     render::style::{BAD, GOOD, WARN, paint},
     trail,
 };
-use kaizen_engine::shell::{Clock, Reader, SystemClock, verify};
+use kaizen_engine::{
+    shell::{Clock, Reader, SystemClock, verify},
+    workflow::{self, Target},
+};
 use kaizen_steps::{
-    adapters::{disk, git::Repo},
+    adapters::{disk, git::Repo, mssql::Connector},
     project::Project,
     provenance::{
         self,
@@ -165,15 +168,25 @@ fn workflows(place: &Place, found: &mut Vec<Finding>) {
     paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
     paths.sort();
     for path in paths {
-        found.push(match workflow(place, &path) {
+        found.push(match workflow_at(place, &path) {
             Ok(detail) => ok("workflow", detail),
             Err(failure) => wrong("workflow", failure),
         });
     }
 }
 
-fn workflow(place: &Place, path: &Path) -> Result<String, Failure> {
+fn workflow_at(place: &Place, path: &Path) -> Result<String, Failure> {
     let project = Project::open(&place.root, path)?;
+    if let Target::Sqlserver { name, database } = &project.definition.target {
+        let variable = workflow::variable(name);
+        return match Connector::from_env(&variable).map_err(trail::failure)? {
+            Some(connector) => Ok(format!("{}: {}", project.definition.name, connector.place())),
+            None => Ok(format!(
+                "{}: {database}, from exported files: {variable} is not set",
+                project.definition.name
+            )),
+        };
+    }
     let workload = Workload::load(&project.root, project.workload())?;
     let database = Database::open(&project.database())?;
     workload.check(database.connection())?;

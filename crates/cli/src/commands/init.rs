@@ -6,7 +6,7 @@ use crate::{
     output::Out,
     render::style::{WARN, paint},
 };
-use kaizen_engine::workflow::{Definition, Policy};
+use kaizen_engine::workflow::{self, Definition, Policy};
 use kaizen_steps::{
     adapters::{
         git::Repo,
@@ -23,6 +23,7 @@ use std::{
 };
 
 const WORKFLOW: &str = "workflows/sqlite-index-tuning.toml";
+const SQLSERVER: &str = "workflows/sqlserver-index-tuning.toml";
 const SAMPLE: &str = "workload/sample.sql";
 
 pub fn run(args: &Init, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
@@ -31,6 +32,9 @@ pub fn run(args: &Init, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
     let repo = Repo::open(&here)?;
     let root = fs::canonicalize(repo.root()).unwrap_or_else(|_| repo.root().to_owned());
     repo.head(None)?;
+    if let (Some(name), Some(database)) = (&args.sqlserver, &args.database) {
+        return sqlserver(&root, name, database, args.commit, out);
+    }
     for taken in [POLICY_FILE, WORKFLOW] {
         if root.join(taken).exists() {
             let message = format!(
@@ -43,9 +47,9 @@ pub fn run(args: &Init, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
         }
     }
     let again = |failure: Failure| failure.next("kaizen init --sqlite FILE --workload 'GLOB'");
-    let database =
-        Database::open(&here.join(&args.sqlite)).map_err(Failure::from).map_err(again)?;
-    let file = relative(&root, &here.join(&args.sqlite));
+    let sqlite = here.join(args.sqlite.clone().unwrap_or_default());
+    let database = Database::open(&sqlite).map_err(Failure::from).map_err(again)?;
+    let file = relative(&root, &sqlite);
     let globs: Vec<String> =
         args.workload.iter().map(|glob| relative_glob(&root, &here, glob)).collect();
     let queries = if globs.is_empty() {
@@ -68,6 +72,57 @@ pub fn run(args: &Init, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
+/// A workflow on a SQL Server; beside others, where there are some.
+fn sqlserver(
+    root: &Path,
+    name: &str,
+    database: &str,
+    commits: bool,
+    out: Out,
+) -> Result<u8, Failure> {
+    let text = Definition::sqlserver_template("sqlserver-index-tuning", name, database);
+    // What is no slug is told of before anything is written.
+    Definition::parse(&text).map_err(|error| {
+        Failure::from(error).next("kaizen init --sqlserver shop --database Shop")
+    })?;
+    if root.join(SQLSERVER).exists() {
+        let message = format!("{SQLSERVER} is there already, and nothing is overwritten");
+        return Err(
+            Failure::usage("already_set_up", message).next(format!("kaizen start {SQLSERVER}"))
+        );
+    }
+    let mut files = vec![(SQLSERVER.to_owned(), text)];
+    if !root.join(POLICY_FILE).exists() {
+        files.push((POLICY_FILE.to_owned(), Policy::template().to_owned()));
+    }
+    let mut written = write_all(root, files)?;
+    if ignore(root)? {
+        written.push(".gitignore".to_owned());
+    }
+    if commits {
+        commit(root, &written)?;
+    }
+    let variable = workflow::variable(name);
+    let answer =
+        json!({ "root": root, "written": written, "variable": variable, "committed": commits });
+    out.answer(&answer, || {
+        let mut text = format!("Set up in {}\n", root.display());
+        text += &written.iter().map(|file| format!("  {file}\n")).collect::<String>();
+        text += "\nNext:\n";
+        if !commits {
+            text += &format!("  git add {} && git commit -m 'Set up Kaizen'\n", written.join(" "));
+        }
+        text += &format!(
+            "  kaizen sql grants observe --database {database}   # a login that can look, no more\n  \
+             export {variable}='Server=tcp:HOST,1433;Database={database};User Id=kaizen_observe;Password=…'\n  \
+             kaizen start {SQLSERVER}\n\nOr, where Kaizen may not connect:\n  \
+             kaizen sql export --database {database} > export.sql\n"
+        );
+        text
+    });
+    Ok(exit::DONE)
+}
+
 fn write(root: &Path, database: &str, globs: &[String]) -> Result<Vec<String>, Failure> {
     let mut files = vec![
         (POLICY_FILE.to_owned(), Policy::template().to_owned()),
@@ -80,6 +135,10 @@ fn write(root: &Path, database: &str, globs: &[String]) -> Result<Vec<String>, F
     if globs.is_empty() && !root.join(SAMPLE).exists() {
         files.push((SAMPLE.to_owned(), include_str!("sample.sql").to_owned()));
     }
+    write_all(root, files)
+}
+
+fn write_all(root: &Path, files: Vec<(String, String)>) -> Result<Vec<String>, Failure> {
     for (name, text) in &files {
         let path = root.join(name);
         let failed = |e: std::io::Error| {

@@ -127,15 +127,18 @@ fn outcome(full: &Full) -> String {
         Outcome::DryRun => {
             let diff = full.change.as_ref().map(|change| render::run::diff(&change.diff));
             format!(
-                "  nothing was deployed\n{}\n{}",
+                "  nothing was deployed\n{}{}\n{}",
+                full.analysis.as_ref().map(render::server::analysis).unwrap_or_default(),
                 evidence.unwrap_or_default(),
                 diff.unwrap_or_default()
             )
         }
         Outcome::Kept | Outcome::RolledBack => evidence.unwrap_or_default(),
         Outcome::NoChange => {
+            let seen = full.analysis.as_ref().map(render::server::analysis).unwrap_or_default();
             let notes = full.proposal.as_ref().map(|proposal| proposal.notes.clone());
-            notes.unwrap_or_default().iter().map(|note| format!("  {note}\n")).collect()
+            let notes = notes.unwrap_or_default();
+            notes.iter().fold(seen, |text, note| text + "  " + note + "\n")
         }
         Outcome::Rejected | Outcome::Expired | Outcome::Cancelled | Outcome::Failed => {
             String::new()

@@ -7,11 +7,14 @@ use crate::{
     render::style::{BAD, BOLD, GOOD, WARN, paint},
     trail,
 };
-use kaizen_steps::provenance::{
-    check::{self, Tried, Verdict},
-    drift,
-    grants::{Login, Names, script},
-    schema::{self, Step},
+use kaizen_steps::{
+    provenance::{
+        check::{self, Tried, Verdict},
+        drift,
+        grants::{Login, Names, script},
+        schema::{self, Step},
+    },
+    targets::sqlserver::observe,
 };
 use serde_json::json;
 
@@ -21,6 +24,11 @@ pub async fn run(args: &Sql, out: Out) -> Result<u8, Failure> {
         SqlCommand::Apply => apply(out).await,
         SqlCommand::Status => status(out).await,
         SqlCommand::Check => check(out).await,
+        SqlCommand::Export { database, server_version } => {
+            let text = observe::script(database, *server_version);
+            out.answer(&json!({ "database": database, "script": text }), || text.clone());
+            Ok(exit::DONE)
+        }
         SqlCommand::Grants { login, kind, database, server_version } => {
             let names = Names {
                 login: login.clone().unwrap_or_else(|| kind.default_login().to_owned()),

@@ -7,19 +7,23 @@ use crate::{
     failure::{Failure, exit},
     output::Out,
     render::observer::Watcher,
-    view,
+    trail, view,
 };
 use kaizen_engine::{
     digest::Digest,
     journal::{ApprovalPolicy, Created, Phase, event::HandedIn, gate},
     shell::{Engine, Stop},
-    workflow::{self, Definition, Stage},
+    workflow::{self, Definition, Stage, Target},
 };
 use kaizen_steps::{
+    adapters::mssql::Connector,
     payload::ChangeFile,
     project::Project,
     sql::looks_like_secret,
-    targets::sqlite::{Workload, database::Database},
+    targets::{
+        sqlite::{Workload, database::Database},
+        sqlserver::{Document, document},
+    },
 };
 use std::{fs, path::Path, sync::Arc};
 
@@ -80,6 +84,7 @@ fn prepare(
         return Err(Failure { exit: exit::REFUSED, ..Failure::usage("frozen", message) }
             .next(format!("kaizen start {}", args.workflow.display())));
     }
+    refuse_unfit(&project, args)?;
     check(&project, args.apply).map_err(|failure| {
         failure
             .fill("WORKFLOW", &args.workflow.display().to_string())
@@ -90,12 +95,46 @@ fn prepare(
     Ok((place.engine(project, place.store()?, watcher)?, created, artifacts))
 }
 
+/// What this kind of target does not do.
+fn refuse_unfit(project: &Project, args: &Start) -> Result<(), Failure> {
+    let workflow = args.workflow.display();
+    match &project.definition.target {
+        Target::Sqlite { .. } if args.from_export.is_some() => {
+            let message = format!("{workflow} is about a SQLite database, which needs no export");
+            Err(Failure::usage("wrong_target", message)
+                .next("kaizen init --sqlserver NAME --database DB"))
+        }
+        Target::Sqlserver { .. } if args.apply => {
+            let message = "deploying to SQL Server is not here yet: a run on one ends at the gate";
+            Err(Failure { exit: exit::REFUSED, ..Failure::usage("not_yet", message) }
+                .next(format!("kaizen start {workflow}")))
+        }
+        Target::Sqlserver { name, .. } if args.from_export.is_none() => {
+            let variable = workflow::variable(name);
+            match Connector::from_env(&variable).map_err(trail::failure)? {
+                Some(_) => Ok(()),
+                None => {
+                    let message =
+                        format!("{variable} is not set: it says how the target is reached");
+                    Err(Failure::usage("sqlserver_not_configured", message).next(format!(
+                        "export {variable}='Server=tcp:HOST,1433;Database=DB;User Id=LOGIN;Password=…'   # or: kaizen \
+                         analyze --from-export FILE"
+                    )))
+                }
+            }
+        }
+        Target::Sqlite { .. } | Target::Sqlserver { .. } => Ok(()),
+    }
+}
+
 fn check(project: &Project, apply: bool) -> Result<(), Failure> {
     let repo = project.repository()?;
     repo.head(project.definition.deploy.branch.as_deref())?;
-    let workload = Workload::load(&project.root, project.workload())?;
-    let database = Database::open(&project.database())?;
-    workload.check(database.connection())?;
+    if let Target::Sqlite { .. } = project.definition.target {
+        let workload = Workload::load(&project.root, project.workload())?;
+        let database = Database::open(&project.database())?;
+        workload.check(database.connection())?;
+    }
     if apply {
         repo.preconditions()?;
         let deploy = &project.definition.deploy;
@@ -132,6 +171,14 @@ fn created(
         }
         None => None,
     };
+    let export = match &args.from_export {
+        Some(path) => {
+            let (handed_in, bytes) = export_file(path, &definition.target)?;
+            artifacts.push(bytes);
+            Some(handed_in)
+        }
+        None => None,
+    };
     let from_run = match &args.from {
         Some(name) => Some(from_run(place, project, name)?),
         None => None,
@@ -155,6 +202,7 @@ fn created(
         target: project.target_key()?,
         from_run,
         change,
+        export,
         started_by: context::os_user(),
         approval: approval(definition),
         pre_approved,
@@ -162,6 +210,30 @@ fn created(
         max_attempts: 3,
     };
     Ok((created, artifacts))
+}
+
+/// What was exported, as it may be stored: without comments and literals. It must be whole.
+fn export_file(path: &Path, target: &Target) -> Result<(HandedIn, Vec<u8>), Failure> {
+    let named = |failure: Failure| {
+        let message = format!("{}: {}", path.display(), failure.message);
+        Failure { message, ..failure }.next("kaizen sql export --database DB > export.sql")
+    };
+    let unreadable = |why: String| named(Failure::usage("export_unreadable", why));
+    let bytes = fs::read(path).map_err(|e| unreadable(e.to_string()))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| unreadable("it is not UTF-8: sqlcmd writes it with -f o:65001".to_owned()))?;
+    let stripped = document::stripped(&text).map_err(Failure::from).map_err(named)?;
+    let document = Document::parse(&stripped).map_err(Failure::from).map_err(named)?;
+    let of = document.server.map(|server| server.database_name).unwrap_or_default();
+    if let Target::Sqlserver { database, .. } = target
+        && !of.eq_ignore_ascii_case(database)
+    {
+        let why = format!("it is of the database {of}, and the workflow is about {database}");
+        return Err(unreadable(why));
+    }
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let bytes = stripped.into_bytes();
+    Ok((HandedIn { name, digest: Digest::of(&[&bytes]) }, bytes))
 }
 
 /// A pre-approval is refused where it could not stand for the people that the workflow asks for.

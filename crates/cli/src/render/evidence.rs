@@ -28,6 +28,14 @@ pub fn better(saved_pct: f64) -> String {
     format!("{saved_pct:+.1} %")
 }
 
+/// Whether nothing at all could be measured, for one reason.
+pub fn is_unmeasured(evidence: &Evidence) -> bool {
+    !evidence.checks.is_empty()
+        && evidence.checks.iter().all(|check| {
+            check.result == CheckResult::NotMeasurable && evidence.reasons.contains(&check.detail)
+        })
+}
+
 /// All of it.
 pub fn full(evidence: &Evidence, probability: f64) -> String {
     let mut text = format!("{}\n", headline(evidence, probability));
@@ -40,8 +48,11 @@ pub fn full(evidence: &Evidence, probability: f64) -> String {
         let names: Vec<_> = passed.iter().map(|check| check.name.as_str()).collect();
         text += &format!("  {} {}\n", paint(GOOD, "passed"), names.join(", "));
     }
-    for check in noted {
-        text += &check_line(check);
+    if is_unmeasured(evidence) {
+        let names: Vec<_> = noted.iter().map(|check| check.name.as_str()).collect();
+        text += &format!("  {} {}\n", paint(DIM, "not measurable"), names.join(", "));
+    } else {
+        noted.iter().for_each(|check| text += &check_line(check));
     }
     if let Some(control) = &evidence.control {
         let noise = format!("  control, the same against the same: {}\n", control);

@@ -3,5 +3,6 @@
 pub mod evidence;
 pub mod observer;
 pub mod run;
+pub mod server;
 pub mod style;
 pub mod table;

@@ -44,6 +44,7 @@ pub fn full(full: &Full, with_diff: bool) -> String {
         text += &format!("  ended   {at}\n");
     }
     text += &compacted(full);
+    text += &full.analysis.as_ref().map(super::server::analysis).unwrap_or_default();
     text += &change(full, with_diff);
     if let (Some(evaluation), true) = (&full.evaluation, full.change.is_some()) {
         let word = if evaluation.keep { "keep" } else { "roll back" };
@@ -99,7 +100,12 @@ fn change_text(change: &ChangeSet, full: &Full, with_diff: bool) -> String {
     if let Some(digest) = full.digest() {
         text += &format!("  digest {digest}\n");
     }
-    text += &format!("\n{}\n", paint(BOLD, "preflight, measured on copies:"));
+    let heading = if evidence::is_unmeasured(&change.preflight) {
+        "preflight, nothing measured:"
+    } else {
+        "preflight, measured on copies:"
+    };
+    text += &format!("\n{}\n", paint(BOLD, heading));
     text += &indent(&evidence::full(&change.preflight, change.probability.posterior));
     if with_diff {
         text += &format!("\n{}", diff(&change.diff));

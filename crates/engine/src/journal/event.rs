@@ -166,6 +166,9 @@ pub struct Created {
     /// A change handed in by a person: the artifact's digest and the file's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<HandedIn>,
+    /// What was seen of the target, handed in as a file instead of looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<HandedIn>,
     pub started_by: String,
     pub approval: ApprovalPolicy,
     /// The approval given with `start --approve`: the reason.

@@ -66,6 +66,7 @@ pub fn artifacts(fact: &Fact, into: &mut BTreeSet<Digest>) {
         Fact::RunCreated(created) => {
             into.extend([created.definition, created.policy]);
             into.extend(created.change.as_ref().map(|change| change.digest));
+            into.extend(created.export.as_ref().map(|export| export.digest));
         }
         Fact::PhaseCompleted { output, facts, .. } => {
             if let Payload::Artifact(digest) = output {

@@ -48,6 +48,13 @@ pub enum Target {
         /// Glob patterns of the files with the queries, relative to the project's root.
         workload: Vec<String>,
     },
+    /// A SQL Server database, whose queries Query Store knows.
+    Sqlserver {
+        /// What the environment calls its connection: `KAIZEN_TARGET_<NAME>`.
+        name: String,
+        /// The database's name on the server.
+        database: String,
+    },
 }
 
 /// How the target is looked at.
@@ -211,6 +218,7 @@ impl Definition {
     /// The first thing wrong, with its position and, for a misspelt word, the nearest right one.
     pub fn parse(text: &str) -> Result<Definition, Error> {
         let document = Document::parse(text, &DEFINITION)?;
+        rules::check_target(&document)?;
         let definition = document.typed()?;
         rules::check(&definition, &document)?;
         Ok(definition)

@@ -43,6 +43,28 @@ impl<'t> Document<'t> {
         Error::Invalid { at: position(self.text, span.start), key, reason }
     }
 
+    /// An [`Error::Missing`] of a key that this kind of section must have.
+    pub(super) fn missing(&self, section: &'static str, key: &'static str) -> Error {
+        let at = position(self.text, self.span("", section).start);
+        Error::Missing { at, key, place: Place::Section(section) }
+    }
+
+    /// Whether the key is there.
+    pub(super) fn has(&self, section: &str, name: &str) -> bool {
+        self.value(section, name).is_some()
+    }
+
+    /// The key's text, where it is one.
+    pub(super) fn text(&self, section: &str, name: &str) -> Option<&str> {
+        self.value(section, name)?.as_str()
+    }
+
+    fn value(&self, section: &str, name: &str) -> Option<&DeValue<'t>> {
+        let (_, table) = find(self.root.get_ref(), section)?;
+        let (_, value) = find(table_of(table)?, name)?;
+        Some(value.get_ref())
+    }
+
     fn span(&self, section: &str, name: &str) -> Range<usize> {
         let table = match section {
             "" => Some(self.root.get_ref()),

@@ -24,6 +24,7 @@ pub use policy::{
     Data, Floor, Journal, Literals, PROTECTED_PATHS, Policy, Protected, Provenance, Require,
 };
 pub use suggest::nearest;
+pub use template::variable;
 
 #[cfg(test)]
 mod tests;

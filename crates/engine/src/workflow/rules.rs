@@ -12,7 +12,8 @@ pub(super) const DEFINITION: Schema = Schema(&[
     Key { section: None, name: "description", shape: Shape::Text, required: false },
     Key { required: true, ..key("target", "kind", TARGET) },
     Key { required: true, ..key("target", "database", Shape::Filled) },
-    Key { required: true, ..key("target", "workload", Shape::Set(&Shape::Glob)) },
+    key("target", "workload", Shape::Set(&Shape::Glob)),
+    key("target", "name", Shape::Slug),
     key("analyze", "query_timeout", time(1)),
     key("analyze", "repetitions", Shape::Whole { min: 1, max: 50 }),
     key("analyze", "regression_pct", PERCENT),
@@ -48,7 +49,7 @@ pub(super) const DEFINITION: Schema = Schema(&[
     key("budget", "max_failures", Shape::Whole { min: 1, max: 1000 }),
 ]);
 
-const TARGET: Shape = Shape::Choice { what: "target", known: &["sqlite"] };
+const TARGET: Shape = Shape::Choice { what: "target", known: &["sqlite", "sqlserver"] };
 const DESIGNER: Shape = Shape::Choice { what: "designer", known: &["rules"] };
 const STRATEGY: Shape = Shape::Choice { what: "strategy", known: &["measured", "greedy"] };
 const ON_EXPIRY: Shape = Shape::Choice { what: "choice", known: &["reject", "park"] };
@@ -64,10 +65,25 @@ const KIND: Shape = Shape::Choice {
 const IMPROVEMENT: Shape =
     Shape::Number { what: "a percentage from 0 to 100", min: 0.0, max: 100.0 };
 
+/// Which keys a target has goes by its kind.
+pub(super) fn check_target(document: &Document<'_>) -> Result<(), Error> {
+    let (needed, strange, why) = match document.text("target", "kind") {
+        Some("sqlserver") => {
+            ("name", "workload", "a SQL Server target takes its queries from Query Store")
+        }
+        _ => ("workload", "name", "a SQLite target is named by its file"),
+    };
+    if document.has("target", strange) {
+        return Err(document.invalid("target", strange, why.to_owned()));
+    }
+    if document.has("target", needed) { Ok(()) } else { Err(document.missing("target", needed)) }
+}
+
 /// What one key alone cannot say.
 pub(super) fn check(definition: &Definition, document: &Document<'_>) -> Result<(), Error> {
-    let Target::Sqlite { workload, .. } = &definition.target;
-    if workload.is_empty() {
+    if let Target::Sqlite { workload, .. } = &definition.target
+        && workload.is_empty()
+    {
         let reason = "names no file; without queries there is nothing to measure";
         return Err(document.invalid("target", "workload", reason.to_owned()));
     }

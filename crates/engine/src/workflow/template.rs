@@ -4,6 +4,7 @@ use super::definition::Definition;
 use super::policy::Policy;
 
 const WORKFLOW: &str = include_str!("templates/workflow.toml");
+const SQLSERVER: &str = include_str!("templates/sqlserver.toml");
 const POLICY: &str = include_str!("templates/kaizen.toml");
 
 impl Definition {
@@ -16,6 +17,24 @@ impl Definition {
             .replace("{{database}}", &quoted(database))
             .replace("{{workload}}", &format!("[{}]", workload.join(", ")))
     }
+}
+
+impl Definition {
+    /// The same for a SQL Server database that the environment calls `target`; both names must be
+    /// slugs.
+    pub fn sqlserver_template(name: &str, target: &str, database: &str) -> String {
+        SQLSERVER
+            .replace("{{name}}", &quoted(name))
+            .replace("{{target}}", &quoted(target))
+            .replace("{{database}}", &quoted(database))
+            .replace("{{variable}}", &variable(target))
+    }
+}
+
+/// The environment variable of a SQL Server target's connection: `KAIZEN_TARGET_SHOP_EU`.
+#[must_use]
+pub fn variable(target: &str) -> String {
+    format!("KAIZEN_TARGET_{}", target.to_uppercase().replace('-', "_"))
 }
 
 impl Policy {

@@ -48,7 +48,9 @@ fn the_shipped_definition_is_the_template_and_says_what_the_defaults_are() {
 fn a_template_quotes_what_it_is_given() {
     let globs = ["q \"1\"/*.sql".to_owned(), "more/**/*.sql".to_owned()];
     let text = Definition::template("t", "data\\own \"db\".sqlite", &globs);
-    let Target::Sqlite { database, workload } = Definition::parse(&text).unwrap().target;
+    let Target::Sqlite { database, workload } = Definition::parse(&text).unwrap().target else {
+        panic!("the template is about SQLite");
+    };
     assert_eq!(database, "data\\own \"db\".sqlite");
     assert_eq!(workload, globs);
 }
@@ -326,4 +328,22 @@ proptest! {
             prop_assert!(at.column >= 1);
         }
     }
+}
+
+#[test]
+fn a_sql_server_target_has_its_own_keys() {
+    let text = Definition::sqlserver_template("tuning", "shop-eu", "Shop");
+    let target = Definition::parse(&text).unwrap().target;
+    assert_eq!(target, Target::Sqlserver { name: "shop-eu".into(), database: "Shop".into() });
+    assert!(text.contains("KAIZEN_TARGET_SHOP_EU"), "{text}");
+    let refused = |target: &str| {
+        let text = format!("name = \"a\"\n[target]\n{target}");
+        Definition::parse(&text).unwrap_err().to_string()
+    };
+    let no_name = refused("kind = \"sqlserver\"\ndatabase = \"Shop\"");
+    assert!(no_name.starts_with("`name` is missing in [target]"), "{no_name}");
+    let both = refused("kind = \"sqlserver\"\nname = \"a\"\ndatabase = \"b\"\nworkload = [\"x\"]");
+    assert!(both.contains("from Query Store"), "{both}");
+    let named = refused("kind = \"sqlite\"\nname = \"a\"\ndatabase = \"b\"\nworkload = [\"x\"]");
+    assert!(named.contains("named by its file"), "{named}");
 }

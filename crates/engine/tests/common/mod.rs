@@ -129,6 +129,7 @@ pub fn created(number: i64) -> Created {
         target: "app.db#main".to_owned(),
         from_run: None,
         change: None,
+        export: None,
         started_by: "ada".to_owned(),
         approval: ApprovalPolicy::default(),
         pre_approved: None,

@@ -69,6 +69,7 @@ impl Sim {
             target: self.any_target(),
             from_run: None,
             change: None,
+            export: None,
             started_by: self.rng.pick(&PEOPLE).to_owned(),
             approval,
             pre_approved: self.rng.chance(150).then_some(given),

@@ -16,5 +16,5 @@ pub mod verdict;
 mod verdict_tests;
 
 pub use paired::{clear, estimate, log_ratio};
-pub use probability::{Prior, Probability, posterior};
+pub use probability::{Prior, Probability, posterior, unmeasured};
 pub use verdict::{Limits, Measured, Objective, judge, size_saved};

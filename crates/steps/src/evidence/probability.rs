@@ -71,6 +71,19 @@ pub struct Probability {
     pub parts: Vec<(String, f64)>,
 }
 
+/// What remains where nothing was measured: the prior, within what is allowed without evidence.
+#[must_use]
+pub fn unmeasured(prior: &Prior) -> Probability {
+    let believed = prior.probability.clamp(0.05, 0.95);
+    Probability {
+        prior: believed,
+        prior_basis: prior.basis.clone(),
+        likelihood_ratio: 1.0,
+        posterior: believed.min(CAP_UNPROVEN),
+        parts: vec![("prior".to_owned(), believed), ("cap_by_verdict".to_owned(), CAP_UNPROVEN)],
+    }
+}
+
 /// Updates the prior by the evidence.
 pub fn posterior(
     prior: &Prior,

@@ -1,5 +1,6 @@
 //! Analyze's output: how the target performs now.
 
+use super::server::ServerAnalysis;
 use kaizen_engine::{
     digest::Digest,
     journal::{Facts, Phase},
@@ -27,6 +28,9 @@ pub struct Analysis {
     pub success_by_kind: Vec<KindSuccess>,
     /// Sources that could not be read, each with its reason. Never guessed.
     pub absent: Vec<SourceAbsent>,
+    /// What only SQL Server tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerAnalysis>,
 }
 
 /// One query of the workload on a copy of the database.

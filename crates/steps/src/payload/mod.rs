@@ -10,6 +10,7 @@ mod evaluation;
 mod learning;
 mod proposal;
 mod record;
+pub mod server;
 
 pub use analysis::{
     Analysis, Baseline, Counters, KindSuccess, QueryProfile, QueryStatus, Regression, SourceAbsent,

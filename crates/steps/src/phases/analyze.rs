@@ -1,13 +1,16 @@
 //! Phase 1. Analyze reads the target: the workload on a copy, query by query.
 
-use super::{blocking, past, policy, step, time_left};
+use super::{blocking, past, policy, server, step, time_left};
 use crate::{
     payload::{Analysis, SourceAbsent},
     project::Project,
     targets::sqlite::{Workload, analyze, database::Database},
 };
 use async_trait::async_trait;
-use kaizen_engine::step::{Context, Start, Step, StepError};
+use kaizen_engine::{
+    step::{Context, Start, Step, StepError},
+    workflow::Target,
+};
 use std::{path::PathBuf, sync::Arc};
 
 /// Phase 1.
@@ -22,7 +25,10 @@ impl Step for Analyze {
 
     async fn run(&self, _input: Start, cx: &Context) -> Result<Analysis, StepError> {
         let (project, cx) = (self.project.clone(), cx.clone());
-        blocking(move || analysis(&project, &cx)).await
+        match &self.project.definition.target {
+            Target::Sqlite { .. } => blocking(move || analysis(&project, &cx)).await,
+            Target::Sqlserver { .. } => server::analysis(&project, &cx).await,
+        }
     }
 }
 

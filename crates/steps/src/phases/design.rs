@@ -30,7 +30,10 @@ impl Step for Design {
         blocking(move || match (&cx.run.created.change, cx.run.created.from_run) {
             (Some(file), _) => from_file(&cx, file),
             (None, Some(run)) => from_run(&cx, run),
-            (None, None) => by_rules(&project, &cx, &analysis),
+            (None, None) => match &analysis.server {
+                Some(server) => super::server::by_rules(&project, &cx, server),
+                None => by_rules(&project, &cx, &analysis),
+            },
         })
         .await
     }

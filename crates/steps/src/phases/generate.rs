@@ -4,7 +4,7 @@
 //! The preflight refuses for application, tests, correctness or down, never for speed: its verdict
 //! is shown to whoever decides.
 
-use super::{analyze::snapshot, blocking, measuring, past, step};
+use super::{analyze::snapshot, blocking, measuring, past, server, step};
 use crate::{
     adapters::{
         disk,
@@ -12,7 +12,7 @@ use crate::{
     },
     evidence::posterior,
     models::{Features, PlanPattern, designer_name},
-    payload::{Analysis, Candidate, Change, ChangeFile, ChangeSet, Evidence, Proposal},
+    payload::{Analysis, Candidate, Change, ChangeFile, ChangeSet, Evidence, Proposal, Source},
     project::Project,
     sql::{self, Classification, Declared},
     targets::sqlite::{
@@ -27,6 +27,7 @@ use kaizen_engine::{
     digest::Digest,
     journal::{Binding, Effect},
     step::{Context, Step, StepError},
+    workflow::Target,
 };
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -49,12 +50,32 @@ impl Step for Generate {
 fn generate(project: &Project, cx: &Context, proposal: Proposal) -> Result<ChangeSet, StepError> {
     let source = proposal.source.clone();
     let candidate = bundle(proposal)?;
+    match &project.definition.target {
+        Target::Sqlite { .. } => {
+            // Generate may be asked again after somebody changed the target: look at what is there now.
+            let snapshot = fresh_snapshot(project, cx)?;
+            let database = Database::open(&snapshot).map_err(step)?;
+            let scripts = Scripts::of(&candidate.change, &database)?;
+            let change = change(project, candidate, source, scripts)?;
+            judge(project, cx, change, &snapshot)
+        }
+        Target::Sqlserver { .. } => {
+            let scripts = Scripts::of_tsql(&candidate.change)?;
+            let change = change(project, candidate, source, scripts)?;
+            server::judge(project, cx, change)
+        }
+    }
+}
+
+/// The change as it would be deployed, on what the branch is at now.
+fn change(
+    project: &Project,
+    candidate: Candidate,
+    source: Source,
+    scripts: Scripts,
+) -> Result<Change, StepError> {
     let repo = project.repository().map_err(step)?;
     let head = repo.head(project.definition.deploy.branch.as_deref()).map_err(step)?;
-    // Generate may be asked again after somebody changed the target: look at what is there now.
-    let snapshot = fresh_snapshot(project, cx)?;
-    let database = Database::open(&snapshot).map_err(step)?;
-    let scripts = Scripts::of(&candidate.change, &database)?;
     let (files, migrations) = files(project, &repo, &head.commit, &candidate.change, &scripts)?;
     let staged: Files =
         files.iter().map(|(p, t)| (p.clone(), Some(t.clone().into_bytes()))).collect();
@@ -66,7 +87,7 @@ fn generate(project: &Project, cx: &Context, proposal: Proposal) -> Result<Chang
     let title = candidate.change.title.clone();
     let digest = Digest::of_json(&(&title, kind, risk, &scripts.up, &scripts.down, &files))
         .map_err(|e| StepError::bug("digest", e.to_string()))?;
-    let change = Change {
+    Ok(Change {
         title,
         kind,
         risk,
@@ -87,8 +108,7 @@ fn generate(project: &Project, cx: &Context, proposal: Proposal) -> Result<Chang
         tables,
         digest,
         effects,
-    };
-    judge(project, cx, change, &snapshot)
+    })
 }
 
 /// Preflight, probability and what an approval binds to.
@@ -150,14 +170,7 @@ struct Scripts {
 
 impl Scripts {
     fn of(change: &ChangeFile, database: &Database) -> Result<Scripts, StepError> {
-        let up = change.up.clone().unwrap_or_default();
-        if up.trim().is_empty() && change.files.is_empty() {
-            let message = format!(
-                "{:?} changes nothing: it has neither files nor an up script",
-                change.title
-            );
-            return Err(StepError::operator("refused_empty_change", message));
-        }
+        let up = refuse_empty(change)?;
         for text in [Some(&up), change.down.as_ref()].into_iter().flatten() {
             refuse_secrets("the script", text)?;
         }
@@ -172,6 +185,22 @@ impl Scripts {
             }
         };
         let classification = sql::classify(&up, down.as_deref(), declared).map_err(refused)?;
+        Scripts::complete(&up, classification)
+    }
+
+    /// The same for SQL Server, where no down script follows by rule: others may depend on how an
+    /// index was made.
+    fn of_tsql(change: &ChangeFile) -> Result<Scripts, StepError> {
+        let up = refuse_empty(change)?;
+        for text in [Some(&up), change.down.as_ref()].into_iter().flatten() {
+            refuse_secrets("the script", text)?;
+        }
+        let declared = Declared { kind: change.kind, risk: change.risk };
+        let found = sql::tsql::classify(&up, change.down.as_deref(), declared).map_err(refused)?;
+        Scripts::complete(&up, found)
+    }
+
+    fn complete(up: &str, classification: Classification) -> Result<Scripts, StepError> {
         if !up.trim().is_empty() && classification.statements_down.is_empty() {
             return Err(no_down());
         }
@@ -181,6 +210,17 @@ impl Scripts {
             classification,
         })
     }
+}
+
+/// The up script, which is empty only where files change.
+fn refuse_empty(change: &ChangeFile) -> Result<String, StepError> {
+    let up = change.up.clone().unwrap_or_default();
+    if up.trim().is_empty() && change.files.is_empty() {
+        let message =
+            format!("{:?} changes nothing: it has neither files nor an up script", change.title);
+        return Err(StepError::operator("refused_empty_change", message));
+    }
+    Ok(up)
 }
 
 fn derived_down(up: &str, database: &Database) -> Result<String, StepError> {
@@ -366,7 +406,11 @@ fn changed_copy(
 }
 
 /// What is known of the change before it is measured.
-fn features(cx: &Context, change: &Change, past: &[past::Past]) -> Result<Features, StepError> {
+pub(super) fn features(
+    cx: &Context,
+    change: &Change,
+    past: &[past::Past],
+) -> Result<Features, StepError> {
     let analysis: Analysis = cx
         .output()?
         .ok_or_else(|| StepError::bug("missing_checkpoint", "analyze has no checkpoint"))?;

@@ -14,6 +14,7 @@ pub mod update_weights;
 mod measuring;
 mod past;
 mod policy;
+mod server;
 
 use crate::project::Project;
 use kaizen_engine::{

@@ -22,7 +22,12 @@ fn is_literal(tokens: &[Token<'_>], at: usize) -> bool {
     match tokens[at].shape {
         Shape::Text | Shape::Number => true,
         Shape::Quoted => tokens[at].text.starts_with('"') && stands_for_a_value(tokens, at),
-        Shape::Word | Shape::Variable | Shape::Punct(_) => false,
+        // Money in T-SQL.
+        Shape::Variable => {
+            let mut chars = tokens[at].text.chars();
+            chars.next() == Some('$') && chars.next().is_some_and(|c| c.is_ascii_digit())
+        }
+        Shape::Word | Shape::Punct(_) => false,
     }
 }
 

@@ -20,6 +20,7 @@ mod split;
 mod statement;
 #[cfg(test)]
 mod text_tests;
+pub mod tsql;
 mod undo;
 
 pub use classify::{Classification, Declared, classify, least_risk};

@@ -1,3 +1,4 @@
 //! What is being improved.
 
 pub mod sqlite;
+pub mod sqlserver;

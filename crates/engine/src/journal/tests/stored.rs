@@ -24,6 +24,7 @@ fn one_of_each() -> Vec<Fact> {
     let full = event::Created {
         from_run: Some(3),
         change: Some(HandedIn { name: "c.toml".to_owned(), digest: Digest::ZERO }),
+        export: Some(HandedIn { name: "e.jsonl".to_owned(), digest: Digest::ZERO }),
         pre_approved: Some(decision("ada")),
         ..created(2)
     };

@@ -26,6 +26,7 @@ pub fn created(quorum: u32) -> Created {
         target: TARGET.to_owned(),
         from_run: None,
         change: None,
+        export: None,
         started_by: "ada".to_owned(),
         approval: ApprovalPolicy { quorum, ..ApprovalPolicy::default() },
         pre_approved: None,

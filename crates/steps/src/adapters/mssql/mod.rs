@@ -52,7 +52,7 @@ impl Connector {
     ///
     /// # Errors
     /// [`Error::Setting`], naming the variable and the keyword.
-    pub fn from_env(var: &'static str) -> Result<Option<Connector>, Error> {
+    pub fn from_env(var: &str) -> Result<Option<Connector>, Error> {
         Connector::from_lookup(var, |name| std::env::var(name))
     }
 

@@ -41,7 +41,7 @@ impl Session {
         Ok(self.client.execute(sql, params).await.map_err(wrap)?.total())
     }
 
-    /// The rows of one statement, each as `read` has it.
+    /// The rows of a statement, or of several one after the other, each as `read` has it.
     ///
     /// # Errors
     /// As [`Session::run`], and where a column is not of its type.
@@ -57,8 +57,8 @@ impl Session {
             [] => self.client.simple_query(sql).await,
             _ => self.client.query(sql, params).await,
         };
-        let rows = found.map_err(wrap)?.into_first_result().await.map_err(wrap)?;
-        rows.iter().map(read).collect::<tiberius::Result<_>>().map_err(wrap)
+        let results = found.map_err(wrap)?.into_results().await.map_err(wrap)?;
+        results.iter().flatten().map(read).collect::<tiberius::Result<_>>().map_err(wrap)
     }
 
     /// The first column of the first row; `None`: there is none, or it is NULL.

@@ -106,6 +106,7 @@ pub fn analyze(
         // History is the phase's to add: the target knows of none.
         success_by_kind: Vec::new(),
         absent: options.absent.clone(),
+        server: None,
     })
 }
 

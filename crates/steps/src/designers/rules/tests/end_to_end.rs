@@ -51,6 +51,7 @@ impl Case {
             baseline: None,
             success_by_kind: Vec::new(),
             absent: Vec::new(),
+            server: None,
         };
         let limits = Limits {
             min_improvement_pct: 10.0,

@@ -1,0 +1,65 @@
+//! The rules for SQL Server: an index that the optimizer misses, else one that is redundant.
+//!
+//! Nothing is measured here: what a rule proposes is judged by whoever approves, and after deployment
+//! by what Query Store sees. Deliberately not here: dropping what is merely unused on one replica.
+
+mod missing;
+mod redundant;
+
+#[cfg(test)]
+mod tests;
+
+use crate::payload::{Candidate, Proposal, Source, server::ServerAnalysis};
+
+/// What a proposal must keep to.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub max_changes: usize,
+    /// Days over which an index must have been seen unused.
+    pub min_observed_days: f64,
+}
+
+/// Designs at most `max_changes` change sets, best first; none where no rule applies, with notes that
+/// say why. `rolled_back` are up scripts that were taken back before.
+#[must_use]
+pub fn design(analysis: &ServerAnalysis, limits: Limits, rolled_back: &[String]) -> Proposal {
+    let mut notes = Vec::new();
+    let mut candidates: Vec<Candidate> = missing::candidates(analysis, &mut notes);
+    if candidates.is_empty() {
+        candidates = redundant::candidates(analysis, limits, &mut notes);
+    }
+    candidates.retain(|candidate| {
+        let up = candidate.change.up.as_deref().unwrap_or_default();
+        let again = rolled_back.iter().any(|script| same(script, up));
+        if again {
+            notes.push(format!("{}: was rolled back before", candidate.change.title));
+        }
+        !again
+    });
+    candidates.truncate(limits.max_changes);
+    if candidates.is_empty() {
+        notes.push("no rule has anything to propose".to_owned());
+    }
+    Proposal { candidates, source: Source::Rules, notes }
+}
+
+/// The same statements, white space and case apart.
+fn same(one: &str, other: &str) -> bool {
+    let normal =
+        |script: &str| script.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    normal(one) == normal(other)
+}
+
+/// A name in brackets.
+fn quoted(name: &str) -> String {
+    format!("[{}]", name.replace(']', "]]"))
+}
+
+fn table(schema: &str, name: &str) -> String {
+    format!("{}.{}", quoted(schema), quoted(name))
+}
+
+/// How an index is built: without keeping others off the table where the edition can.
+fn options(analysis: &ServerAnalysis) -> &'static str {
+    if analysis.online_builds { "WITH (ONLINE = ON, MAXDOP = 2)" } else { "WITH (MAXDOP = 2)" }
+}
