@@ -2,12 +2,16 @@
 
 use crate::{
     args::{LoginKind, Sql, SqlCommand},
+    context::Place,
     failure::{Failure, exit},
     output::Out,
     render::style::{BAD, BOLD, GOOD, WARN, paint},
     trail,
 };
+use kaizen_engine::workflow::{self, Target};
 use kaizen_steps::{
+    adapters::mssql::Connector,
+    project::Project,
     provenance::{
         check::{self, Tried, Verdict},
         drift,
@@ -17,13 +21,14 @@ use kaizen_steps::{
     targets::sqlserver::observe,
 };
 use serde_json::json;
+use std::{collections::BTreeMap, path::Path};
 
-pub async fn run(args: &Sql, out: Out) -> Result<u8, Failure> {
+pub async fn run(args: &Sql, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
     match &args.what {
         SqlCommand::Plan => plan(out).await,
         SqlCommand::Apply => apply(out).await,
         SqlCommand::Status => status(out).await,
-        SqlCommand::Check => check(out).await,
+        SqlCommand::Check => check(dir, out).await,
         SqlCommand::Export { database, server_version } => {
             let text = observe::script(database, *server_version);
             out.answer(&json!({ "database": database, "script": text }), || text.clone());
@@ -123,11 +128,34 @@ async fn status(out: Out) -> Result<u8, Failure> {
     Ok(if drifted.is_empty() { exit::DONE } else { exit::DIFFERENCE })
 }
 
-async fn check(out: Out) -> Result<u8, Failure> {
+/// Targets of this project whose connection is known: their logins must not reach the trail.
+fn targets(dir: Option<&Path>) -> Result<Vec<(String, Connector)>, Failure> {
+    let Ok(place) = Place::find(dir) else { return Ok(Vec::new()) };
+    let files = std::fs::read_dir(place.root.join("workflows")).into_iter().flatten().flatten();
+    let mut found = BTreeMap::new();
+    for path in files.map(|entry| entry.path()) {
+        // One that cannot be read is the doctor's to name.
+        let Ok(project) = Project::open(&place.root, &path) else { continue };
+        if let Target::Sqlserver { name, .. } = &project.definition.target
+            && let Some(connector) =
+                Connector::from_env(&workflow::variable(name)).map_err(trail::failure)?
+        {
+            found.insert(name.clone(), connector);
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+async fn check(dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
     let connector = trail::needed()?;
     let mut session = trail::connect(&connector).await?;
     let place = connector.place();
-    let tried = check::check(&mut session).await.map_err(trail::failure)?;
+    let mut tried = check::check(&mut session).await.map_err(trail::failure)?;
+    for (name, connector) in targets(dir)? {
+        let mut target = trail::connect(&connector).await?;
+        let reach = check::reach(&mut session, &mut target, &name).await;
+        tried.push(reach.map_err(trail::failure)?);
+    }
     let wrong = tried.iter().filter(|tried| tried.result == Verdict::Wrong).count();
     out.answer(&json!({ "place": place, "ok": wrong == 0, "tried": tried }), || {
         let mut text = format!("{place}: what this login may do, tried and rolled back\n");

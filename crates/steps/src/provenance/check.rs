@@ -1,13 +1,13 @@
 //! Proving what the provenance login can do: by trying it, in transactions that are rolled back.
 
-use super::{UNNUMBERED, is_denied_by_text};
+use super::{UNNUMBERED, grants::identifier, is_denied_by_text};
 use crate::adapters::mssql::{self, Session};
 use serde::Serialize;
 
 /// What was tried, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tried {
-    pub what: &'static str,
+    pub what: String,
     pub result: Verdict,
     pub detail: String,
     /// What does not work without it.
@@ -142,6 +142,47 @@ pub async fn check(session: &mut Session) -> Result<Vec<Tried>, mssql::Error> {
     Ok(tried)
 }
 
+/// Whether the login of a target can reach the trail that `trail` is connected to. On another server
+/// it cannot.
+///
+/// # Errors
+/// Where a connection breaks.
+pub async fn reach(
+    trail: &mut Session,
+    target: &mut Session,
+    name: &str,
+) -> Result<Tried, mssql::Error> {
+    let here = trail
+        .rows(include_str!("sql/server_name.sql"), &[], |row| {
+            let server: Option<&str> = row.try_get("server_name")?;
+            let database: Option<&str> = row.try_get("database_name")?;
+            Ok((server.unwrap_or_default().to_owned(), database.unwrap_or_default().to_owned()))
+        })
+        .await?;
+    let (server, database) = here.into_iter().next().unwrap_or_default();
+    let mut rights = 0;
+    for table in ["events", "artifacts", "history", "journals"] {
+        let whole = format!("{}.[kaizen].[{table}]", identifier(&database));
+        let found = target
+            .rows(include_str!("sql/reach.sql"), &[&whole.as_str()], |row| {
+                let there = row.try_get::<&str, _>("server_name")?.unwrap_or_default().to_owned();
+                Ok((there, row.try_get::<i32, _>("rights")?.unwrap_or(0)))
+            })
+            .await?;
+        let same = found.into_iter().filter(|(there, _)| *there == server);
+        rights += same.map(|(_, rights)| rights).sum::<i32>();
+    }
+    let (result, detail, mend) = match rights {
+        0 => (Verdict::AsItMustBe, "it has no right there".to_owned(), None),
+        _ => {
+            let detail = format!("it may change tables of {database} on the same server");
+            (Verdict::Wrong, detail, Some("take its rights in the trail's database away"))
+        }
+    };
+    let what = format!("target {name}: touch the trail");
+    Ok(Tried { what, result, detail, disables: None, mend })
+}
+
 fn is_denied_without_number(error: &mssql::Error) -> bool {
     matches!(
         error,
@@ -173,5 +214,5 @@ fn judge(attempt: &Attempt, outcome: Result<(), mssql::Error>) -> Result<Tried, 
     };
     let wrong = result == Verdict::Wrong;
     let (disables, mend) = (attempt.serves.filter(|_| wrong), wrong.then_some(attempt.mend));
-    Ok(Tried { what: attempt.what, result, detail, disables, mend })
+    Ok(Tried { what: attempt.what.to_owned(), result, detail, disables, mend })
 }

@@ -1,0 +1,24 @@
+-- Columnstore and PAGE compression are in every edition since 2016 SP1; on Azure SQL Database columnstore
+-- needs S3 or better, which it says itself when the index is made.
+SELECT /* kaizen */
+    CASE WHEN d.missing IS NULL THEN 1 ELSE 0 END AS supported,
+    COALESCE(d.missing, N'') + d.server AS why
+FROM (
+    SELECT
+        N'SQL Server ' + CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) + N', '
+        + CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) AS server,
+        CASE
+            WHEN CAST(SERVERPROPERTY('EngineEdition') AS int) IN (6, 11)
+                THEN N'Synapse has no such tables; here: '
+            WHEN CAST(SERVERPROPERTY('EngineEdition') AS int) NOT IN (5, 8, 12)
+                AND COALESCE(CAST(SERVERPROPERTY('ProductMajorVersion') AS int), 0) < 14
+                THEN N'it needs SQL Server 2017 or newer; here: '
+            WHEN CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128)) <> N'READ_WRITE'
+                THEN N'the database is read-only; here: '
+            WHEN OBJECT_ID(N'kaizen.history', N'U') IS NULL AND OBJECT_ID(N'dbo.BillingUsageLedger', N'U') IS NULL
+                THEN N'there is neither kaizen.history nor dbo.BillingUsageLedger in this database, or they are not to be seen; here: '
+            WHEN HAS_PERMS_BY_NAME(N'kaizen.history', N'OBJECT', N'ALTER') = 0
+                OR HAS_PERMS_BY_NAME(N'dbo.BillingUsageLedger', N'OBJECT', N'ALTER') = 0
+                THEN N'the login may not ALTER the tables; here: '
+        END AS missing
+) AS d
