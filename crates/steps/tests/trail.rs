@@ -16,7 +16,7 @@ use kaizen_engine::{
         relay::{Limits, Relay, RelayError, Shipped},
     },
 };
-use kaizen_stand_in::{Fault, StandIn};
+use kaizen_stand_in::{Direction, Fault, Proxy, StandIn};
 use kaizen_steps::{
     adapters::mssql::{ColumnData, Connector, Row, Session},
     provenance::{About, SqlServer, read::HeldJournal, schema, verify},
@@ -174,13 +174,17 @@ impl Place {
     }
 
     fn relay(&self) -> Relay<SqlServer> {
+        self.relay_by(self.server.connector())
+    }
+
+    fn relay_by(&self, connector: Connector) -> Relay<SqlServer> {
         let about = About {
             host: "host".to_owned(),
             project: "/project".to_owned(),
             kaizen: "0.1.0".to_owned(),
         };
         let patience = Duration::from_millis(200);
-        let sink = SqlServer::new(self.server.connector(), patience, self.reader(), about);
+        let sink = SqlServer::new(connector, patience, self.reader(), about);
         Relay::new(self.store.clone(), &self.journal(), sink).unwrap()
     }
 
@@ -309,6 +313,34 @@ async fn whatever_breaks_at_whatever_statement_each_event_arrives_once() {
     }
     place.is_whole().await;
     assert!(fired > 40, "only {fired} faults were met, of {}", texts.len() * faults.len());
+}
+
+#[tokio::test]
+async fn wherever_the_wire_breaks_each_event_arrives_once() {
+    let place = Place::new(On::StandIn).await;
+    let proxy = Proxy::start(place.server.stand_in().port());
+    let string = place.server.stand_in().connection_string_for("prov", proxy.port());
+    let connector = Connector::parse("test", &string).unwrap();
+    let mut broken = 0;
+    // From within the login to within the answer to COMMIT, both ways.
+    for step in 0..60 {
+        place.run(&[20, 3_000]).await;
+        let bytes = 40 + step * 331;
+        let direction = if step % 2 == 0 { Direction::ToServer } else { Direction::ToClient };
+        proxy.cut_after_bytes(direction, bytes);
+        let mut relay = place.relay_by(connector.clone());
+        match relay.ship(Limits::default()).await {
+            Ok(_) => (),
+            Err(error) => {
+                assert_eq!(error.class(), Class::Retry, "{bytes} bytes {direction:?}: {error}");
+                broken += 1;
+            }
+        }
+        assert_eq!(place.verify().await, Vec::<String>::new(), "{bytes} bytes {direction:?}");
+    }
+    place.ship_at_last().await;
+    place.is_whole().await;
+    assert!(broken > 20, "only {broken} of 60 broke");
 }
 
 async fn two_relays_of_one_journal_ship_each_event_once(on: On) {
