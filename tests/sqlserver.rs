@@ -399,6 +399,32 @@ fn an_export_that_is_none_or_another_is_refused_before_there_is_a_run() {
 }
 
 #[test]
+fn a_feature_is_named_and_its_parameters_are() {
+    let here = Here::new();
+    let plan = |args: &[&str]| here.kaizen(&[&["sql", "plan", "--json"], args].concat());
+    let unknown = plan(&["--feature", "querystore"]).exits(2);
+    assert_eq!(unknown.error(), "feature_unknown");
+    assert!(unknown.stdout.contains("query_store"), "it says which there are: {}", unknown.stdout);
+    let missing = plan(&["--feature", "temporal"]).exits(2);
+    assert_eq!(missing.error(), "feature_parameter");
+    let shapeless = plan(&["--feature", "temporal", "--set", "table"]).exits(2);
+    assert_eq!(shapeless.error(), "feature_parameter");
+    let nowhere = plan(&["--feature", "query_store", "--target", "shop"]).exits(2);
+    assert_eq!(nowhere.error(), "sqlserver_not_configured");
+}
+
+#[test]
+fn the_loop_is_reported_from_its_trail() {
+    let here = Here::new();
+    here.two_runs();
+    let reports = here.kaizen(&["report", "--json"]).exits(0).json();
+    let names: Vec<_> = reports.as_array().unwrap().iter().map(|r| r["name"].clone()).collect();
+    assert_eq!(names, ["success_by_outcome", "alerts_of_the_loop"]);
+    let said = here.kaizen(&["report"]).exits(0).stdout;
+    eprintln!("{said}\n{reports}");
+}
+
+#[test]
 fn the_export_script_is_printed_for_the_version_that_is_asked() {
     let project = Project::empty();
     let script = |version: &str| {
@@ -434,6 +460,8 @@ fn every_statement_is_written_down() {
         let args = ["sql", "export", "--database", "Shop", "--server-version", version];
         sent.push(here.kaizen(&args).exits(0).stdout);
     }
+    let score = [("size_log10_bytes", -0.25), ("write_share", 1e-7)];
+    sent.push(kaizen_steps::features::scoring_function("score", &score, 1.5).unwrap());
     // The few that only large values, repairs and forks need.
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../steps/src/provenance/sql");
     for file in std::fs::read_dir(folder).unwrap() {

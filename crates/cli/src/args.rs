@@ -111,7 +111,10 @@ pub enum Command {
     /// The trail in SQL Server: how far it is, and shipping the rest
     #[command(after_help = "Examples:\n  kaizen provenance status\n  kaizen provenance sync")]
     Provenance(Provenance),
-    /// The trail's schema in SQL Server, and who may do what there
+    /// Tell how the loop fares, or how a target does, by the reports in SQL Server
+    #[command(after_help = "Examples:\n  kaizen report\n  kaizen report --target shop")]
+    Report(Report),
+    /// The trail's schema in SQL Server, optional features, and who may do what there
     #[command(after_help = "Examples:\n  kaizen sql plan\n  kaizen sql apply
   kaizen sql grants provenance\n  kaizen sql check
 
@@ -403,15 +406,27 @@ pub struct Sql {
 
 #[derive(Debug, Subcommand)]
 pub enum SqlCommand {
-    /// Print the T-SQL that `apply` would run
-    #[command(after_help = "Example:\n  kaizen sql plan")]
-    Plan,
-    /// Make or migrate the trail's schema
-    #[command(after_help = "Example:\n  kaizen sql apply")]
-    Apply,
+    /// Print the T-SQL that `apply` would run, each step reversible or PERMANENT
+    #[command(after_help = "Examples:\n  kaizen sql plan
+  kaizen sql plan --feature query_store --target shop")]
+    Plan(Featured),
+    /// Make or migrate the trail's schema, or switch a feature on
+    #[command(after_help = "Examples:\n  kaizen sql apply
+  kaizen sql apply --feature query_store --target shop")]
+    Apply {
+        #[command(flatten)]
+        featured: Featured,
+        /// Also take the steps that cannot be taken back
+        #[arg(long, requires = "feature")]
+        accept_permanent: bool,
+    },
+    /// Switch a feature off again; what is PERMANENT stays, and no table with rows is dropped
+    #[command(after_help = "Example:\n  kaizen sql disable --feature query_store --target shop")]
+    Disable(Featured),
     /// Show what is there, and what is not as the migrations made it
-    #[command(after_help = "Example:\n  kaizen sql status")]
-    Status,
+    #[command(after_help = "Examples:\n  kaizen sql status
+  kaizen sql status --feature query_store --target shop")]
+    Status(Featured),
     /// Prove that the login can add to the trail and read it, and change nothing
     #[command(after_help = "Example:\n  kaizen sql check")]
     Check,
@@ -441,6 +456,27 @@ pub enum SqlCommand {
         #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(14..=17))]
         server_version: u32,
     },
+}
+
+/// An optional feature, and where.
+#[derive(Debug, Args)]
+pub struct Featured {
+    /// One of query_store, billing, columnstore, temporal, filestream, predict
+    #[arg(long, value_name = "NAME")]
+    pub feature: Option<String>,
+    /// On this target (KAIZEN_TARGET_NAME) instead of in the trail's database
+    #[arg(long, value_name = "NAME", requires = "feature")]
+    pub target: Option<String>,
+    /// A parameter of the feature, name=value (repeatable); `plan` names them
+    #[arg(long, value_name = "NAME=VALUE", requires = "feature")]
+    pub set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Of this target (KAIZEN_TARGET_NAME) instead of the loop by its trail
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -96,6 +96,9 @@ fn advice(code: &str, class: Class) -> (&'static str, u8) {
         "sqlserver_newer_trail" => "take a newer kaizen   (kaizen --version says which this is)",
         "sqlserver_divergent_trail" => "kaizen sql status",
         "sqlserver_away" | "sqlserver_unreachable" => "kaizen doctor",
+        "feature_permanent" => "the same with --accept-permanent, once that is understood",
+        "feature_unknown" | "feature_parameter" => "kaizen sql plan --help",
+        "feature_unsupported" => "kaizen sql plan --feature NAME   # says what is missing",
         "provenance_cut" => {
             "kaizen audit verify   # what is gone; once that is understood: kaizen provenance sync \
              --resend"

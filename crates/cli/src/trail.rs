@@ -122,6 +122,7 @@ pub const fn records(command: &Command) -> bool {
         | Command::Audit(_)
         | Command::Serve(_)
         | Command::Provenance(_)
+        | Command::Report(_)
         | Command::Sql(_)
         | Command::Doctor
         | Command::Completions(_)

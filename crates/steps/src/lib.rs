@@ -8,6 +8,7 @@ pub mod audit;
 pub mod designers;
 pub mod effects;
 pub mod evidence;
+pub mod features;
 pub mod models;
 pub mod payload;
 pub mod phases;

@@ -16,7 +16,7 @@ FROM (
         SELECT TOP (50) s.query_hash, SUM(s.total_worker_time) AS cpu_us
         FROM sys.dm_exec_query_stats AS s
         CROSS APPLY sys.dm_exec_plan_attributes(s.plan_handle) AS d
-        WHERE d.attribute = N'dbid' AND CAST(d.value AS int) = DB_ID() AND s.query_hash <> 0x0000000000000000
+        WHERE d.attribute = N'dbid' AND TRY_CAST(d.value AS int) = DB_ID() AND s.query_hash <> 0x0000000000000000
         GROUP BY s.query_hash
         ORDER BY SUM(s.total_worker_time) DESC
     ) AS t

@@ -1,5 +1,6 @@
 //! `kaizen sql`: the trail's schema in SQL Server, and who may do what there.
 
+use super::feature;
 use crate::{
     args::{LoginKind, Sql, SqlCommand},
     context::Place,
@@ -25,9 +26,23 @@ use std::{collections::BTreeMap, path::Path};
 
 pub async fn run(args: &Sql, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
     match &args.what {
-        SqlCommand::Plan => plan(out).await,
-        SqlCommand::Apply => apply(out).await,
-        SqlCommand::Status => status(out).await,
+        SqlCommand::Plan(args) => match &args.feature {
+            Some(feature) => feature::plan(feature, args, out).await,
+            None => plan(out).await,
+        },
+        SqlCommand::Apply { featured, accept_permanent } => match &featured.feature {
+            Some(feature) => feature::apply(feature, featured, *accept_permanent, out).await,
+            None => apply(out).await,
+        },
+        SqlCommand::Disable(args) => match &args.feature {
+            Some(feature) => feature::disable(feature, args, out).await,
+            None => Err(Failure::usage("no_feature", "which feature is to be switched off?")
+                .next("kaizen sql disable --feature NAME")),
+        },
+        SqlCommand::Status(args) => match &args.feature {
+            Some(feature) => feature::status(feature, args, out).await,
+            None => status(out).await,
+        },
         SqlCommand::Check => check(dir, out).await,
         SqlCommand::Export { database, server_version } => {
             let text = observe::script(database, *server_version);

@@ -45,35 +45,42 @@ const fn parameter(
 
 const SCHEMA: Parameter = parameter("schema", Kind::Name, Some("dbo"), "schema of the table");
 
+const BILLING: &[Parameter] =
+    &[parameter("memory", Kind::Flag, Some("yes"), "in memory too, where the server can")];
+
+const COLUMNSTORE: &[Parameter] = &[parameter(
+    "method",
+    Kind::Word(&["columnstore", "page"]),
+    Some("columnstore"),
+    "an index by columns, or PAGE compression",
+)];
+
+const TEMPORAL: &[Parameter] = &[
+    SCHEMA,
+    parameter("table", Kind::Name, None, "table whose rows are kept as they were"),
+    parameter("history", Kind::Name, None, "table of the history; else TABLE_History"),
+    parameter("retention_years", Kind::Years, None, "else 2, and 1 for TensorAtoms"),
+    parameter("as_of", Kind::Time, None, "to restore: the time, in UTC"),
+    parameter("remove_newer", Kind::Flag, Some("no"), "to restore: take newer rows away"),
+];
+
+const FILESTREAM: &[Parameter] = &[
+    SCHEMA,
+    parameter("table", Kind::Name, None, "table that gets the payloads"),
+    parameter("key", Kind::Name, None, "its column that is unique by itself"),
+    parameter("locator", Kind::Name, Some("PayloadLocator"), "column that names a file"),
+    parameter("payload", Kind::Name, Some("Payload"), "column that gets its bytes"),
+    parameter("root", Kind::Folder, None, "to move: the folder that holds all files"),
+    parameter("filestream", Kind::Flag, Some("yes"), "FILESTREAM, where the server can"),
+];
+
 pub(super) const fn of(feature: Feature) -> &'static [Parameter] {
     match feature {
         Feature::QueryStore | Feature::Predict => &[],
-        Feature::Billing => {
-            &[parameter("memory", Kind::Flag, Some("yes"), "in memory too, where the server can")]
-        }
-        Feature::Columnstore => &[parameter(
-            "method",
-            Kind::Word(&["columnstore", "page"]),
-            Some("columnstore"),
-            "an index by columns, or PAGE compression",
-        )],
-        Feature::Temporal => &[
-            SCHEMA,
-            parameter("table", Kind::Name, None, "table whose rows are kept as they were"),
-            parameter("history", Kind::Name, None, "table of the history; else TABLE_History"),
-            parameter("retention_years", Kind::Years, None, "else 2, and 1 for TensorAtoms"),
-            parameter("as_of", Kind::Time, None, "to restore: the time, in UTC"),
-            parameter("remove_newer", Kind::Flag, Some("no"), "to restore: take newer rows away"),
-        ],
-        Feature::Filestream => &[
-            SCHEMA,
-            parameter("table", Kind::Name, None, "table that gets the payloads"),
-            parameter("key", Kind::Name, None, "its column that is unique by itself"),
-            parameter("locator", Kind::Name, Some("PayloadLocator"), "column that names a file"),
-            parameter("payload", Kind::Name, Some("Payload"), "column that gets its bytes"),
-            parameter("root", Kind::Folder, None, "to move: the folder that holds all files"),
-            parameter("filestream", Kind::Flag, Some("yes"), "FILESTREAM, where the server can"),
-        ],
+        Feature::Billing => BILLING,
+        Feature::Columnstore => COLUMNSTORE,
+        Feature::Temporal => TEMPORAL,
+        Feature::Filestream => FILESTREAM,
     }
 }
 
@@ -167,7 +174,8 @@ fn check(kind: Kind, value: &str) -> Result<String, String> {
 /// As `datetime2(7)` reads it in style 126.
 fn time(value: &str) -> Option<String> {
     use chrono::{Datelike as _, NaiveDateTime, Timelike as _};
-    let at = NaiveDateTime::parse_from_str(value.strip_suffix('Z')?, "%Y-%m-%dT%H:%M:%S%.f").ok()?;
+    let at =
+        NaiveDateTime::parse_from_str(value.strip_suffix('Z')?, "%Y-%m-%dT%H:%M:%S%.f").ok()?;
     // A leap second is none to SQL Server.
     let valid = (1..=9999).contains(&at.year()) && at.nanosecond() < 1_000_000_000;
     let ticks = at.nanosecond() / 100;
@@ -209,7 +217,8 @@ impl Checked {
         let suffix = ["_text", "_code"].into_iter().find(|suffix| {
             placeholder.strip_suffix(suffix).is_some_and(|name| one(name).is_some())
         });
-        let name = suffix.and_then(|suffix| placeholder.strip_suffix(suffix)).unwrap_or(placeholder);
+        let name =
+            suffix.and_then(|suffix| placeholder.strip_suffix(suffix)).unwrap_or(placeholder);
         let one = one(name).ok_or_else(stray)?;
         let value = self.0.get(name).ok_or_else(|| wrong(feature, name, "is not given"))?;
         match (one.kind, suffix) {
@@ -218,9 +227,10 @@ impl Checked {
             (Kind::Name | Kind::Folder, Some("_text")) => Ok(text(value)),
             (Kind::Flag, None) => Ok(if value == "yes" { "1" } else { "0" }.to_owned()),
             (Kind::Years | Kind::Time, None) => Ok(value.clone()),
-            (Kind::Name | Kind::Folder | Kind::Flag | Kind::Years | Kind::Time | Kind::Word(_), _) => {
-                Err(stray())
-            }
+            (
+                Kind::Name | Kind::Folder | Kind::Flag | Kind::Years | Kind::Time | Kind::Word(_),
+                _,
+            ) => Err(stray()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Payloads moved from files into a table, batch by batch, until none is left that can be.
 
 use super::{Error, Feature, Parameters, needed, scripts};
-use crate::adapters::mssql::Session;
+use crate::adapters::mssql::{self, Session};
 
 /// What was moved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -34,13 +34,23 @@ pub async fn move_payloads(
             let remaining = remaining.max(0).unsigned_abs();
             Ok(Moved { moved: of(moved), failed: of(failed), remaining })
         });
-        let batch = found.await?.into_iter().next().unwrap_or_default();
-        sum.moved += batch.moved;
-        sum.failed += batch.failed;
-        sum.remaining = batch.remaining;
-        let none = batch.moved == 0 && batch.failed == 0;
-        if !progress(sum) || none || batch.remaining == 0 {
+        let Some(batch) = found.await?.into_iter().next() else {
+            let why = "a batch of payloads was moved without an answer".to_owned();
+            return Err(mssql::Error::Protocol { place: session.place().to_owned(), why }.into());
+        };
+        let is_last = sum.add(batch);
+        if !progress(sum) || is_last {
             return Ok(sum);
         }
+    }
+}
+
+impl Moved {
+    /// Takes up what a batch did; answers whether another would do nothing more.
+    pub(super) fn add(&mut self, batch: Moved) -> bool {
+        self.moved += batch.moved;
+        self.failed += batch.failed;
+        self.remaining = batch.remaining;
+        batch.remaining == 0 || (batch.moved == 0 && batch.failed == 0)
     }
 }

@@ -65,6 +65,7 @@ fn parameters(features: &[(&str, f64)]) -> Vec<String> {
     for (feature, _) in features {
         let plain = |sign: char| if sign.is_ascii_alphanumeric() { sign } else { '_' };
         let plain: String = feature.chars().take(LONGEST_NAME).map(plain).collect();
+        let plain = if plain.is_empty() { "_".to_owned() } else { plain };
         let mut name = format!("@{plain}");
         let mut number = 1;
         while !taken.insert(name.to_ascii_lowercase()) {

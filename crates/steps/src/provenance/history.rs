@@ -84,7 +84,9 @@ impl HistoryRow {
     }
 
     fn from(record: &ProvenanceRecord, run: i64, seq: u64) -> HistoryRow {
-        let percent = |pct: f64| format!("{:.4}", pct.clamp(-LARGEST, LARGEST));
+        // A decimal knows no negative zero.
+        let four = |value: f64| format!("{:.4}", (value * 1e4).round() / 1e4 + 0.0);
+        let percent = |pct: f64| four(pct.clamp(-LARGEST, LARGEST));
         let count = |count| i32::try_from(count).unwrap_or(i32::MAX);
         let approved = clean(&record.approved_by.join(", "));
         HistoryRow {

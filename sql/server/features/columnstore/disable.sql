@@ -1,6 +1,14 @@
-DROP INDEX IF EXISTS history_columns ON kaizen.history;
+-- Takes back what either method did; what somebody else compressed stays.
+IF EXISTS (
+    SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'kaizen.history', N'U') AND name = N'history_columns'
+)
+    DROP INDEX history_columns ON kaizen.history;
 GO
-DROP INDEX IF EXISTS BillingUsageLedger_Columns ON dbo.BillingUsageLedger;
+IF EXISTS (
+    SELECT 1 FROM sys.indexes
+    WHERE object_id = OBJECT_ID(N'dbo.BillingUsageLedger', N'U') AND name = N'BillingUsageLedger_Columns'
+)
+    DROP INDEX BillingUsageLedger_Columns ON dbo.BillingUsageLedger;
 GO
 DECLARE @schema nvarchar(128), @table nvarchar(128), @index nvarchar(128), @rebuild nvarchar(max);
 DECLARE chosen CURSOR LOCAL STATIC READ_ONLY FORWARD_ONLY FOR

@@ -18,7 +18,7 @@ SELECT /* kaizen */
     END AS detail
 FROM sys.tables AS t
 INNER JOIN sys.schemas AS s ON s.schema_id = t.schema_id
-INNER JOIN sys.databases AS d ON d.database_id = DB_ID()
+INNER JOIN sys.databases AS d ON d.name = DB_NAME()
 LEFT OUTER JOIN sys.tables AS h ON h.object_id = t.history_table_id
 LEFT OUTER JOIN sys.schemas AS hs ON hs.schema_id = h.schema_id
 WHERE t.object_id = OBJECT_ID(QUOTENAME(N'{{schema_text}}') + N'.' + QUOTENAME(N'{{table_text}}'), N'U')

@@ -2,7 +2,7 @@
 //! explained. One that met an error may hold half an answer or a transaction: drop it.
 
 use super::{Client, Error, from_tiberius};
-use tiberius::{FromSql, Row, ToSql, TokenRow};
+use tiberius::{ColumnData, FromSql, Row, ToSql, TokenRow};
 
 /// A connection, logged in.
 pub struct Session {
@@ -61,6 +61,20 @@ impl Session {
         results.iter().flatten().map(read).collect::<tiberius::Result<_>>().map_err(wrap)
     }
 
+    /// The rows of one statement as text, with the names of its columns.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn table(&mut self, sql: &str) -> Result<(Vec<String>, Vec<Vec<String>>), Error> {
+        let wrap = |error| from_tiberius(&self.place, error);
+        let mut found = self.client.simple_query(sql).await.map_err(wrap)?;
+        let columns = found.columns().await.map_err(wrap)?.unwrap_or_default();
+        let columns = columns.iter().map(|column| column.name().to_owned()).collect();
+        let rows = found.into_first_result().await.map_err(wrap)?;
+        let rows = rows.iter().map(|row| row.cells().map(|(_, value)| shown(value)).collect());
+        Ok((columns, rows.collect()))
+    }
+
     /// The first column of the first row; `None`: there is none, or it is NULL.
     ///
     /// # Errors
@@ -92,5 +106,29 @@ impl Session {
         }
         request.finalize().await.map_err(wrap)?;
         Ok(())
+    }
+}
+
+/// A value for people; NULL is nothing.
+fn shown(value: &ColumnData<'static>) -> String {
+    fn some<T: ToString>(value: Option<T>) -> String {
+        value.map(|value| value.to_string()).unwrap_or_default()
+    }
+    match value {
+        ColumnData::U8(value) => some(*value),
+        ColumnData::I16(value) => some(*value),
+        ColumnData::I32(value) => some(*value),
+        ColumnData::I64(value) => some(*value),
+        ColumnData::F32(value) => some(*value),
+        ColumnData::F64(value) => some(*value),
+        ColumnData::Bit(value) => some(*value),
+        ColumnData::String(value) => some(value.as_ref()),
+        ColumnData::Guid(value) => some(*value),
+        ColumnData::Numeric(value) => some(value.as_ref()),
+        other => {
+            // Dates and times, in the form that chrono gives them.
+            let at = chrono::NaiveDateTime::from_sql(other).ok().flatten();
+            at.map(|at| at.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
+        }
     }
 }

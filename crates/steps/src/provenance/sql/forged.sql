@@ -7,5 +7,6 @@ WHERE e.event_hash <> CAST(s.event_hash AS char(64))
     OR e.run <> s.run
     OR e.run_id <> s.run_id
     OR e.run_seq <> s.run_seq
-    OR (e.event <> s.event AND s.event <> N'')
+    -- Comparing text passes over blanks at its end.
+    OR (s.event <> N'' AND (e.event <> s.event OR DATALENGTH(e.event) <> DATALENGTH(s.event)))
 ORDER BY s.seq
