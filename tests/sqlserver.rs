@@ -420,8 +420,11 @@ fn the_loop_is_reported_from_its_trail() {
     let reports = here.kaizen(&["report", "--json"]).exits(0).json();
     let names: Vec<_> = reports.as_array().unwrap().iter().map(|r| r["name"].clone()).collect();
     assert_eq!(names, ["success_by_outcome", "alerts_of_the_loop"]);
+    assert_eq!((&reports[0]["error"], &reports[1]["error"]), (&Value::Null, &Value::Null));
+    let ended = &reports[0]["rows"][0];
+    assert_eq!((&ended["outcome"], &ended["runs"]), (&json!("rejected"), &json!("1")));
     let said = here.kaizen(&["report"]).exits(0).stdout;
-    eprintln!("{said}\n{reports}");
+    assert!(said.contains("nothing done") && said.contains("48.0"), "{said}");
 }
 
 #[test]

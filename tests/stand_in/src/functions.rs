@@ -32,6 +32,18 @@ fn text_of(context: &Context<'_>, index: usize) -> Result<Option<String>> {
     })
 }
 
+/// Microseconds of the part of a date that the first argument names.
+fn part_of(context: &Context<'_>) -> Result<i64> {
+    let part = context.get::<String>(0)?;
+    Ok(match part.as_str() {
+        "SECOND" => 1_000_000,
+        "MINUTE" => 60_000_000,
+        "HOUR" => 3_600_000_000,
+        "DAY" => 86_400_000_000,
+        _ => return Err(SqlError::raised(SqlError::unsupported("this part of a date"))),
+    })
+}
+
 fn units(text: &str) -> i64 {
     i64::try_from(text.encode_utf16().count()).unwrap_or(i64::MAX)
 }
@@ -87,6 +99,18 @@ pub fn install_pure(db: &Connection) -> Result<()> {
         Ok(text_of(c, 0)?.map(|text| whole_name(&text)))
     })?;
     db.create_scalar_function("ts_now", 0, LIVE, |_| Ok(Moment::now().text()))?;
+    db.create_scalar_function("ts_dateadd", 3, PURE, |c| {
+        let (part, count) = (part_of(c)?, c.get::<i64>(1)?);
+        let moment = text_of(c, 2)?.and_then(|text| Moment::parse(&text));
+        Ok(moment.map(|moment| moment.plus_micros(part * count).text()))
+    })?;
+    // Boundaries between the two, as SQL Server counts them.
+    db.create_scalar_function("ts_datediff", 3, PURE, |c| {
+        let part = part_of(c)?;
+        let count = |text: String| Moment::parse(&text).map(|moment| moment.total() / part);
+        let (from, to) = (text_of(c, 1)?.and_then(count), text_of(c, 2)?.and_then(count));
+        Ok(from.zip(to).map(|(from, to)| to - from))
+    })?;
     db.create_scalar_function("ts_newid", 0, LIVE, |_| Ok(new_guid()))?;
     db.create_scalar_function("ts_server_property", 1, PURE, |c| {
         Ok(match text_of(c, 0)?.unwrap_or_default().to_ascii_lowercase().as_str() {

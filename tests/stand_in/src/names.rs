@@ -32,6 +32,9 @@ pub const RENAMED: &[(&str, &str)] = &[
     ("XACT_STATE", "ts_xact_state"),
     ("SCOPE_IDENTITY", "last_insert_rowid"),
     ("CEILING", "ceil"),
+    ("DATEADD", "ts_dateadd"),
+    ("DATEDIFF", "ts_datediff"),
+    ("DATEDIFF_BIG", "ts_datediff"),
 ];
 
 /// Functions that are a query here; the argument stands between the two halves.
@@ -53,6 +56,11 @@ pub const BARE: &[(&str, &str)] = &[
     ("CURRENT_USER", "ts_user()"),
     ("SESSION_USER", "ts_user()"),
     ("SYSTEM_USER", "ts_user()"),
+    // Parts of a date, which only functions of dates take: no column may be named so here.
+    ("SECOND", "'SECOND'"),
+    ("MINUTE", "'MINUTE'"),
+    ("HOUR", "'HOUR'"),
+    ("DAY", "'DAY'"),
 ];
 
 /// Names in T-SQL that are keywords of SQLite.

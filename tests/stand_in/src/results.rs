@@ -240,7 +240,11 @@ fn of_call(
         | "IS_MEMBER" | "IS_SRVROLEMEMBER" | "IS_ROLEMEMBER" | "HAS_PERMS_BY_NAME" => {
             Some(SqlType::Int)
         }
-        "COUNT_BIG" | "ROW_NUMBER" | "RANK" | "DENSE_RANK" => Some(SqlType::BigInt),
+        "DATEADD" => Some(SqlType::DateTime2(6)),
+        "DATEDIFF" => Some(SqlType::Int),
+        "COUNT_BIG" | "DATEDIFF_BIG" | "ROW_NUMBER" | "RANK" | "DENSE_RANK" => {
+            Some(SqlType::BigInt)
+        }
         "SYSUTCDATETIME" | "SYSDATETIME" => Some(SqlType::DateTime2(7)),
         "GETUTCDATE" | "GETDATE" => Some(SqlType::DateTime),
         "NEWID" | "NEWSEQUENTIALID" => Some(SqlType::Guid),

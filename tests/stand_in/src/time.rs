@@ -32,6 +32,11 @@ impl Moment {
         }
     }
 
+    /// Microseconds since 0001-01-01.
+    pub fn total(self) -> i64 {
+        self.day * MICROS_A_DAY + self.micros
+    }
+
     /// From increments of 10^-scale seconds.
     pub fn from_wire(day: i64, increments: i64, scale: u8) -> Self {
         let micros = if scale > 6 {
