@@ -78,7 +78,7 @@ fn a_negative_threshold() {
 fn an_unknown_target() {
     let read = with("kind = \"sqlite\"", "kind = \"oracle\"", "workflow_unknown_name");
     assert_snapshot!(read, @r#"
-    error: workflows/sqlite-index-tuning.toml: unknown target `oracle` in `target.kind` (line 12); known: sqlite
+    error: workflows/sqlite-index-tuning.toml: unknown target `oracle` in `target.kind` (line 12); known: sqlite, sqlserver
     next:  mend the named line, then: kaizen doctor
     "#);
 }
