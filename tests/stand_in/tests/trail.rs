@@ -111,7 +111,14 @@ async fn violations_have_the_numbers_of_sql_server_and_roll_back() {
     };
     let id = common::JOURNAL;
     let cases = [
-        (event("", "NEWID(), NEWID(), N'', 'a', 'b', 1, 1, 1"), 547),
+        (
+            "INSERT INTO kaizen.history (journal_id, run, revision, seq, run_id, outcome, \
+             tests_passed, tests_failed, was_deployed, was_rolled_back, started_at, completed_at) \
+             SELECT NEWID(), 1, 1, 1, NEWID(), N'kept', 0, 0, 0, 0, SYSUTCDATETIME(), \
+             SYSUTCDATETIME() FROM kaizen.trail"
+                .to_owned(),
+            547,
+        ),
         (event("", &format!("'{id}', NEWID(), N'', 'a', 'b', 0, 1, 1")), 547),
         (event("", &format!("'{id}', NEWID(), NULL, 'a', 'b', 1, 1, 1")), 515),
         (

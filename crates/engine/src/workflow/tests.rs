@@ -64,20 +64,22 @@ fn a_definition_survives_the_way_to_text_and_back() {
 
 #[test]
 fn the_table_of_keys_is_that_of_the_types() {
-    let mut definition = Definition::parse(SHORTEST).unwrap();
-    definition.deploy.branch = Some("main".to_owned());
-    let typed = toml::Table::try_from(&definition).unwrap();
-    let mut keys = Vec::new();
-    for (name, value) in &typed {
-        match value.as_table() {
-            Some(section) => keys.extend(section.keys().map(|key| format!("{name}.{key}"))),
-            None => keys.push(name.clone()),
+    let mut sqlite = Definition::parse(SHORTEST).unwrap();
+    sqlite.deploy.branch = Some("main".to_owned());
+    let server = Definition::sqlserver_template("tuning", "shop", "Shop");
+    let server = Definition::parse(&server).unwrap();
+    let mut keys = std::collections::BTreeSet::new();
+    for definition in [sqlite, server] {
+        for (name, value) in &toml::Table::try_from(&definition).unwrap() {
+            match value.as_table() {
+                Some(section) => keys.extend(section.keys().map(|key| format!("{name}.{key}"))),
+                None => drop(keys.insert(name.clone())),
+            }
         }
     }
     let mut known: Vec<_> = rules::DEFINITION.keys().map(schema::Key::path).collect();
-    keys.sort();
     known.sort();
-    assert_eq!(known, keys);
+    assert_eq!(known, keys.into_iter().collect::<Vec<_>>());
 }
 
 #[test]
@@ -159,7 +161,7 @@ fn thresholds_out_of_range_are_refused() {
 fn an_unknown_target_or_designer_is_answered_with_the_known_ones() {
     assert_eq!(
         full(&SHORTEST.replace("\"sqlite\"", "\"oracle\"")),
-        "unknown target `oracle` in `target.kind` (line 3); known: sqlite"
+        "unknown target `oracle` in `target.kind` (line 3); known: sqlite, sqlserver"
     );
     assert_eq!(
         full(&SHORTEST.replace("\"sqlite\"", "\"sqllite\"")),
