@@ -276,6 +276,17 @@ fn what_a_forger_does_to_the_server_is_named_by_both_verifiers() {
     assert_eq!(told, ["sqlserver edited the history row of r1 revision 1"]);
     let (told, _) = forged("DELETE FROM kaizen.history WHERE run = 1");
     assert_eq!(told, ["sqlserver missing the history row of r1 revision 1"]);
+    let (told, _) = forged("UPDATE kaizen.history SET run_id = NEWID() WHERE run = 1");
+    assert_eq!(told, ["sqlserver edited the history row of r1 revision 1"]);
+    let (told, _) = forged("UPDATE kaizen.history SET revision = 2 WHERE run = 1");
+    let told: Vec<_> = told.iter().map(String::as_str).collect();
+    assert_eq!(
+        told,
+        [
+            "sqlserver missing the history row of r1 revision 1",
+            "sqlserver extra the history row of r1 revision 2"
+        ]
+    );
 }
 
 #[test]

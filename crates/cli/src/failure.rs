@@ -103,6 +103,9 @@ fn advice(code: &str, class: Class) -> (&'static str, u8) {
             "kaizen audit verify   # what is gone; once that is understood: kaizen provenance sync \
              --resend"
         }
+        "provenance_replaced" => {
+            "kaizen provenance status   # once that is understood: kaizen provenance sync --resend"
+        }
         "provenance_forged" | "provenance_ahead" => "kaizen audit verify",
         "provenance_poison" => "kaizen provenance status",
         "database_missing" | "database_is_directory" | "database_not_sqlite" => {

@@ -158,7 +158,7 @@ async fn ship(dir: Option<&Path>) -> Result<(), String> {
         return Ok(());
     }
     let store = place.store().map_err(say)?;
-    let connector = connector.with_timeout(MOMENT);
+    let connector = connector.with_timeout(MOMENT).with_answers_within(MOMENT);
     let mut relay = relay(&place, store, connector, MOMENT).map_err(say)?;
     let limits = Limits { deadline: Some(Instant::now() + WHILE), resend: false };
     // A server that stops answering in the middle does not hold up the command either.
@@ -180,19 +180,37 @@ pub fn before_effects(
     project: &Project,
     store: &Store,
 ) -> Result<Option<Arc<dyn Acknowledge>>, Failure> {
-    match project.policy.provenance.require {
-        Require::Eventually => Ok(None),
-        Require::BeforeEffects => {
-            let connector = needed().map_err(|failure| {
-                let message = format!(
-                    "kaizen.toml has provenance.require = \"before_effects\", and {}",
-                    failure.message
-                );
-                Failure { message, ..failure }
-            })?;
+    if project.policy.provenance.require == Require::Eventually {
+        return Ok(None);
+    }
+    Ok(Some(match required() {
+        Ok(connector) => {
             let relay = relay(place, store.clone(), connector, PATIENCE)?;
-            Ok(Some(Arc::new(BeforeEffects(Mutex::new(relay)))))
+            Arc::new(BeforeEffects(Mutex::new(relay)))
         }
+        // Undoing, and whatever does nothing outside, goes on without.
+        Err(failure) => Arc::new(Nowhere(failure.message)),
+    }))
+}
+
+/// The connection that policy asks for.
+pub fn required() -> Result<Connector, Failure> {
+    needed().map_err(|failure| {
+        let told = failure.message;
+        let message =
+            format!("kaizen.toml has provenance.require = \"before_effects\", and {told}");
+        Failure { message, ..failure }
+    })
+}
+
+/// Policy asks for a trail, and there is none.
+struct Nowhere(String);
+
+#[async_trait]
+impl Acknowledge for Nowhere {
+    async fn caught_up(&self) -> Result<(), StepError> {
+        let next = vec!["set KAIZEN_SQLSERVER, then: kaizen resume RUN".to_owned()];
+        Err(StepError::operator("sqlserver_not_configured", self.0.clone()).looking_at(next))
     }
 }
 

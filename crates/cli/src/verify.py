@@ -49,12 +49,26 @@ def happened(event):
     return at.isoformat(timespec="microseconds") + "Z"
 
 
-def compare(ours, theirs, head):
+def raw(text):
+    """32 raw bytes of a hash as text; zeroes for what is none."""
+    try:
+        digest = bytes.fromhex(text)
+    except ValueError:
+        return ZERO
+    return digest if len(digest) == 32 else ZERO
+
+
+def compare(ours, theirs, head, ids):
     """The columns in which SQL Server's row is not what the journal says."""
+    if ours["run_seq"] == 1 and ours["event"]:
+        ids[ours["run"]] = json.loads(ours["event"])["run"]
+    if ids.get(ours["run"], theirs["run_id"]) != theirs["run_id"]:
+        yield "run_id"
     for column in ("event_hash", "journal_hash", "run", "run_seq"):
         if theirs[column] != ours[column]:
             yield column
-    bare = not ours["event"] and not theirs["event"]
+    empty = all(theirs[column] is None for column in ("happened_at", "actor", "kind", "phase"))
+    bare = not ours["event"] and not theirs["event"] and empty
     if not bare and sha256(head, theirs["event"].encode()).hex() != ours["event_hash"]:
         yield "event"
     try:
@@ -65,8 +79,8 @@ def compare(ours, theirs, head):
     if event["kind"] in ("phase_completed", "phase_failed"):
         phase = event["body"]["phase"]
     said = {"actor": event.get("actor", "kaizen"), "kind": event["kind"], "phase": phase}
-    # SQL Server's times begin in the year 1.
-    if theirs["happened_at"] is not None:
+    # SQL Server's times begin in the year 1, Python's as well.
+    if "at" in event or event["at_us"] >= -62_135_596_800_000_000:
         said["happened_at"] = happened(event)
     for column, value in said.items():
         if theirs[column] != value:
@@ -75,18 +89,17 @@ def compare(ours, theirs, head):
 
 def trail(folder, told):
     """Compares what SQL Server held with the journal; answers the differences."""
-    differences, heads, edited, places = [], {}, [], {}
+    differences, heads, edited, places, ids, held = [], {}, [], {}, {}, 0
     chain, same = ZERO, True
     theirs = lines(folder / "sqlserver.jsonl")
     ours = lines(folder / "events.jsonl")
     their, our, ended = next(theirs, None), next(ours, None), 0
     while their or our:
         if their:
-            hashed = bytes.fromhex(their["event_hash"]) if len(their["event_hash"]) == 64 else ZERO
-            follows = sha256(chain, hashed).hex() == their["journal_hash"]
+            follows = sha256(chain, raw(their["event_hash"])).hex() == their["journal_hash"]
         if their and our and their["seq"] == our["seq"]:
             head = heads.get(our["run"], ZERO)
-            wrong = list(compare(our, their, head))
+            wrong = list(compare(our, their, head, ids))
             if wrong:
                 same = False
                 edited.append((our["seq"], our["event_hash"], their["event_hash"], ", ".join(wrong)))
@@ -106,11 +119,13 @@ def trail(folder, told):
             differences.append(f"truncated: SQL Server had acknowledged event {our['seq']}, and ends before it")
         at = min(row["seq"] for row in (their, our) if row)
         if their and their["seq"] == at:
-            chain = bytes.fromhex(their["journal_hash"]) if len(their["journal_hash"]) == 64 else ZERO
+            chain, held = raw(their["journal_hash"]), held + 1
             their = next(theirs, None)
         if our and our["seq"] == at:
-            heads[our["run"]] = bytes.fromhex(our["event_hash"])
+            heads[our["run"]] = raw(our["event_hash"])
             ended, our = at, next(ours, None)
+    if held != told["events"]:
+        differences.append(f"edited: the export has {held} events of SQL Server, the manifest says {told['events']}")
     for seq, ours_hash, theirs_hash, wrong in edited:
         if theirs_hash != ours_hash and theirs_hash in places:
             differences.append(f"out of order: in SQL Server event {places[theirs_hash]} stands at {seq}")

@@ -207,8 +207,7 @@ impl Place {
     async fn verify(&self) -> Vec<String> {
         let (mut session, reader) = (self.session().await, self.reader());
         let mut held = HeldJournal::new(&mut session, reader.journal_id().unwrap());
-        let acknowledged = reader.deliveries().unwrap().first().map_or(0, |known| known.seq);
-        let report = verify::verify(&mut held, &reader, acknowledged, None).await.unwrap();
+        let report = verify::verify(&mut held, &reader, None).await.unwrap();
         let told = report.differences.iter();
         told.map(|told| format!("{} {} {}", told.store, told.kind, told.at)).collect()
     }
@@ -230,7 +229,7 @@ impl Place {
 
     /// As if a forger had switched the triggers off.
     async fn forge(&self, sql: &str) {
-        for table in ["events", "artifacts", "history"] {
+        for table in ["trail", "events", "artifacts", "history"] {
             self.server.tamper(&format!("DISABLE TRIGGER ALL ON kaizen.{table}")).await;
         }
         assert!(self.server.tamper(sql).await > 0, "nothing was forged by {sql}");
@@ -426,6 +425,53 @@ async fn every_forgery_of_the_rows_is_named(on: On) {
     forged(on, &deleted, &[&format!("sqlserver missing {at}")]).await;
 }
 
+const OTHER: &str = "01980000-0000-7000-8000-000000000001";
+
+async fn rows_under_another_journal_are_named(on: On) {
+    let place = Place::new(on).await;
+    place.run(&[10]).await;
+    place.ship().await.unwrap();
+    let run_id = "SELECT run_id FROM kaizen.events WHERE seq = 1";
+    let rows = format!(
+        "INSERT INTO kaizen.events (journal_id, seq, run, run_id, run_seq, event, event_hash, journal_hash) \
+         SELECT '{OTHER}', seq, run, ({run_id}), run_seq, event, event_hash, journal_hash \
+         FROM kaizen.events"
+    );
+    place.forge(&rows).await;
+    let twin = format!("journal edited the journal {OTHER}");
+    let stranger = format!("sqlserver extra the journal {OTHER}");
+    assert_eq!(place.verify().await, [stranger, twin.clone()]);
+    let announced = format!(
+        "INSERT INTO kaizen.journals (journal_id, host, project, kaizen) \
+         SELECT '{OTHER}', host, project, kaizen FROM kaizen.journals"
+    );
+    place.forge(&announced).await;
+    assert_eq!(place.verify().await, [twin]);
+    place.done().await;
+}
+
+async fn a_trail_put_in_anothers_place_is_named_and_gets_nothing(on: On) {
+    let place = Place::new(on).await;
+    place.run(&[10]).await;
+    place.ship().await.unwrap();
+    place.forge("INSERT INTO kaizen.trail (trail_id) VALUES (NEWID())").await;
+    let at = place.server.connector().place();
+    assert_eq!(place.verify().await, [format!("sqlserver edited the trail at {at}")]);
+    place.run(&[10]).await;
+    let two = place.ship().await.unwrap_err();
+    assert_eq!((two.code(), two.class()), ("sqlserver_divergent_trail", Class::Operator), "{two}");
+    // Another in the place of the one: what that had acknowledged has to be sent anew, if asked.
+    place.forge("DELETE FROM kaizen.trail").await;
+    place.forge("INSERT INTO kaizen.trail (trail_id) VALUES (NEWID())").await;
+    assert_eq!(place.verify().await, [format!("sqlserver truncated the trail at {at}")]);
+    let replaced = place.ship().await.unwrap_err();
+    assert_eq!((replaced.code(), replaced.class()), ("provenance_replaced", Class::Operator));
+    let resend = Limits { resend: true, ..Limits::default() };
+    place.relay().ship(resend).await.unwrap();
+    place.is_whole().await;
+    place.done().await;
+}
+
 async fn the_relay_does_not_go_on_after_a_forged_or_missing_end(on: On) {
     let place = Place::new(on).await;
     place.run(&[10]).await;
@@ -516,6 +562,8 @@ on_both!(
     bodies_of_every_length_and_kind_arrive_as_they_are,
     two_journals_share_a_trail,
     every_forgery_of_the_rows_is_named,
+    rows_under_another_journal_are_named,
+    a_trail_put_in_anothers_place_is_named_and_gets_nothing,
     the_relay_does_not_go_on_after_a_forged_or_missing_end,
     an_event_that_does_not_fit_is_named_and_all_before_it_are_shipped,
     retention_here_leaves_the_trail_whole_there,

@@ -87,6 +87,7 @@ CREATE TABLE kaizen.history (
     approved_by nvarchar(4000) COLLATE Latin1_General_BIN2 NULL,
     received_at datetime2(6) NOT NULL CONSTRAINT history_received_at DEFAULT SYSUTCDATETIME(),
     CONSTRAINT history_key PRIMARY KEY (journal_id, run, revision),
+    CONSTRAINT history_from_one CHECK (run > 0 AND revision > 0 AND seq > 0),
     -- A table that others refer to cannot be truncated either.
     CONSTRAINT history_of_event FOREIGN KEY (journal_id, seq) REFERENCES kaizen.events (journal_id, seq)
 );

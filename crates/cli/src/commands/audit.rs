@@ -163,9 +163,7 @@ async fn trail_report(
 ) -> Result<TrailReport, Failure> {
     let mut session = trail::connect(connector).await?;
     let mut held = HeldJournal::new(&mut session, reader.journal_id()?);
-    let trail = held.trail().await.map_err(trail::failure)?.unwrap_or_default();
-    let acknowledged = reader.delivery(&trail)?.map_or(0, |delivery| delivery.seq);
-    Ok(provenance::verify::verify(&mut held, reader, acknowledged, only).await?)
+    Ok(provenance::verify::verify(&mut held, reader, only).await?)
 }
 
 async fn verify(
@@ -291,6 +289,9 @@ async fn export(reader: &Reader, run: Option<&str>, to: &Path, out: Out) -> Resu
             Failure::usage("not_empty", message).next("kaizen audit export --to NEW_DIRECTORY")
         );
     }
+    // The trail's end first: what it holds by then the journal has, too. What either gets meanwhile
+    // is not exported.
+    let until = trail_end(reader).await;
     // Retention may take bodies and artifacts meanwhile.
     let _snapshot = reader.snapshot()?;
     let artifacts = to.join("artifacts");
@@ -325,7 +326,7 @@ async fn export(reader: &Reader, run: Option<&str>, to: &Path, out: Out) -> Resu
             written += 1;
         }
     }
-    let held = export_trail(reader, only, to).await?;
+    let held = export_trail(reader, only, until, to).await;
     let manifest = json!({
         "format": 1,
         "scope": if only.is_some() { "run" } else { "journal" },
@@ -353,25 +354,41 @@ async fn export(reader: &Reader, run: Option<&str>, to: &Path, out: Out) -> Resu
     Ok(exit::DONE)
 }
 
+/// How far the trail holds the journal; `None` where none is configured.
+async fn trail_end(reader: &Reader) -> Result<Option<(Connector, u64)>, Failure> {
+    let Some(connector) = trail::connector()? else { return Ok(None) };
+    let mut session = trail::connect(&connector).await?;
+    let mut held = HeldJournal::new(&mut session, reader.journal_id()?);
+    let end = held.end().await.map_err(trail::failure)?;
+    Ok(Some((connector, end)))
+}
+
 /// Writes what SQL Server holds beside it; answers what the manifest says of that: null where none
 /// is configured.
-async fn export_trail(reader: &Reader, only: Option<i64>, to: &Path) -> Result<Value, Failure> {
-    let Some(connector) = trail::connector()? else { return Ok(Value::Null) };
+async fn export_trail(
+    reader: &Reader,
+    only: Option<i64>,
+    until: Result<Option<(Connector, u64)>, Failure>,
+    to: &Path,
+) -> Value {
     let path = to.join("sqlserver.jsonl");
-    match write_trail(&connector, reader, only, &path).await {
-        Ok(told) => Ok(told),
+    let told = match until {
+        Ok(None) => return Value::Null,
+        Ok(Some((connector, until))) => write_trail(&connector, reader, only, until, &path).await,
+        Err(failure) => Err(failure),
+    };
+    told.unwrap_or_else(|failure| {
         // The journal's own export is worth having without it.
-        Err(failure) => {
-            let _ = fs::remove_file(&path);
-            Ok(json!({ "state": "unreachable", "events": 0, "error": failure.message }))
-        }
-    }
+        let _ = fs::remove_file(&path);
+        json!({ "state": "unreachable", "events": 0, "error": failure.message })
+    })
 }
 
 async fn write_trail(
     connector: &Connector,
     reader: &Reader,
     only: Option<i64>,
+    until: u64,
     path: &Path,
 ) -> Result<Value, Failure> {
     let at = |e: std::io::Error| Failure::usage("io", format!("{}: {e}", path.display()));
@@ -382,11 +399,14 @@ async fn write_trail(
     let acknowledged = reader.delivery(&trail)?.map_or(0, |delivery| delivery.seq);
     let mut file = std::io::BufWriter::new(fs::File::create(path).map_err(at)?);
     let (mut events, mut after) = (0_u64, 0);
-    loop {
+    while after < until {
         let page = held.events(after).await.map_err(trail::failure)?;
         let Some(last) = page.last() else { break };
         after = last.seq;
-        for event in page.iter().filter(|event| only.is_none_or(|run| run == event.run)) {
+        for event in page.iter().take_while(|event| event.seq <= until) {
+            if only.is_some_and(|run| run != event.run) {
+                continue;
+            }
             let line = serde_json::to_string(event).map_err(Error::from)?;
             writeln!(file, "{line}").map_err(at)?;
             events += 1;

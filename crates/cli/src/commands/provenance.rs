@@ -227,7 +227,10 @@ fn stopped(error: RelayError) -> Failure {
     let is_difference = matches!(
         error,
         RelayError::Sink(
-            SinkError::Forged { .. } | SinkError::Cut { .. } | SinkError::Ahead { .. }
+            SinkError::Forged { .. }
+                | SinkError::Cut { .. }
+                | SinkError::Replaced { .. }
+                | SinkError::Ahead { .. }
         )
     );
     let failure = Failure::from(error);

@@ -9,7 +9,6 @@ use crate::{
     render, trail,
 };
 use kaizen_engine::{
-    error::{Class, Classified as _},
     journal::{Due, due},
     shell::{
         Clock as _, Error, SystemClock,
@@ -91,31 +90,37 @@ async fn ship(place: &Place) -> Result<(), String> {
 
 async fn wake(place: &Place, every: Duration, out: Out) {
     loop {
-        if let Err(failure) = all(place, out).await {
-            tracing::error!(message = failure.message, "a run cannot go on");
+        for number in unfinished(place) {
+            // One that cannot go on does not keep the others from it.
+            if let Err(failure) = go_on(place, number, out).await {
+                tracing::error!(run = number, message = failure.message, "it cannot go on");
+            }
         }
         tokio::time::sleep(every).await;
     }
 }
 
-async fn all(place: &Place, out: Out) -> Result<(), Failure> {
+fn unfinished(place: &Place) -> Vec<i64> {
+    let numbers = place.reader().and_then(|reader| Ok(reader.unfinished()?));
+    numbers.unwrap_or_else(|failure| {
+        tracing::error!(message = failure.message, "the journal cannot be read");
+        Vec::new()
+    })
+}
+
+async fn go_on(place: &Place, number: i64, out: Out) -> Result<(), Failure> {
     let reader = place.reader()?;
-    for number in reader.unfinished()? {
-        let run = reader.run(number)?;
-        let waits = matches!(due(&run, SystemClock.now()), Due::Person | Due::Sleep(_) | Due::End);
-        if waits || reader.driver(number)?.is_some() {
-            continue;
-        }
-        let engine = shared::engine(place, &run, Out { json: true })?;
-        match engine.resume(number, &context::os_user()).await {
-            Ok(stop) => out.say(&render::run::title(&stop.run)),
-            // Somebody else has it: that is as good.
-            Err(Error::Driven { .. } | Error::Fenced { .. }) => {}
-            Err(error) if error.class() == Class::Retry => {
-                tracing::warn!(%error, run = number, "later");
-            }
-            Err(error) => return Err(error.into()),
-        }
+    let run = reader.run(number)?;
+    let waits = matches!(due(&run, SystemClock.now()), Due::Person | Due::Sleep(_) | Due::End);
+    if waits || reader.driver(number)?.is_some() {
+        return Ok(());
+    }
+    let engine = shared::engine(place, &run, Out { json: true })?;
+    match engine.resume(number, &context::os_user()).await {
+        Ok(stop) => out.say(&render::run::title(&stop.run)),
+        // Somebody else has it: that is as good.
+        Err(Error::Driven { .. } | Error::Fenced { .. }) => {}
+        Err(error) => return Err(error.into()),
     }
     Ok(())
 }

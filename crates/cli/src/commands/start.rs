@@ -13,7 +13,7 @@ use kaizen_engine::{
     digest::Digest,
     journal::{ApprovalPolicy, Created, Phase, event::HandedIn, gate},
     shell::{Engine, Stop},
-    workflow::{self, Definition, Stage, Target},
+    workflow::{self, Definition, Require, Stage, Target},
 };
 use kaizen_steps::{
     adapters::mssql::Connector,
@@ -85,6 +85,9 @@ fn prepare(
             .next(format!("kaizen start {}", args.workflow.display())));
     }
     refuse_unfit(&project, args)?;
+    if args.apply && project.policy.provenance.require == Require::BeforeEffects {
+        trail::required()?;
+    }
     check(&project, args.apply).map_err(|failure| {
         failure
             .fill("WORKFLOW", &args.workflow.display().to_string())

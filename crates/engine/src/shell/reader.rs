@@ -300,6 +300,16 @@ impl Reader {
         Ok(self.deliveries()?.into_iter().find(|delivery| delivery.trail == trail))
     }
 
+    /// Trails other than this that acknowledged events at the same place.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn replaced(&self, trail: &str, place: &str) -> Result<Vec<Delivery>, Error> {
+        let mut others = self.deliveries()?;
+        others.retain(|known| known.trail != trail && known.place == place && known.seq > 0);
+        Ok(others)
+    }
+
     /// How many events the journal holds.
     ///
     /// # Errors

@@ -23,6 +23,9 @@ use uuid::Uuid;
 /// Events in one batch, which is one transaction of the sink.
 const BATCH: u32 = 5_000;
 
+/// The same where somebody waits: each batch that arrives is progress.
+const SMALL_BATCH: u32 = 500;
+
 /// Bytes of events and artifacts after which a batch is full.
 const BATCH_BYTES: usize = 16 << 20;
 
@@ -92,6 +95,12 @@ pub enum SinkError {
     /// It was acknowledged once, and is not there any more.
     #[error("events {from} to {to} were acknowledged and are gone from the trail")]
     Cut { from: u64, to: u64 },
+    /// Another trail than the one that acknowledged so much.
+    #[error(
+        "another trail answers at {place}: the one that was there had acknowledged {acknowledged} \
+         events of this journal"
+    )]
+    Replaced { place: String, acknowledged: u64 },
     /// The trail goes on where the journal ends.
     #[error(
         "the trail holds {trail} events of this journal, which has but {journal}: it was restored \
@@ -109,6 +118,7 @@ impl Classified for SinkError {
             | SinkError::Poison { .. }
             | SinkError::Forged { .. }
             | SinkError::Cut { .. }
+            | SinkError::Replaced { .. }
             | SinkError::Ahead { .. } => Class::Operator,
         }
     }
@@ -120,6 +130,7 @@ impl Classified for SinkError {
             SinkError::Rejected(_) | SinkError::Poison { .. } => "provenance_poison",
             SinkError::Forged { .. } => "provenance_forged",
             SinkError::Cut { .. } => "provenance_cut",
+            SinkError::Replaced { .. } => "provenance_replaced",
             SinkError::Ahead { .. } => "provenance_ahead",
         }
     }
@@ -240,6 +251,13 @@ impl<S: Sink> Relay<S> {
         let end = self.sink.end(self.journal).await?;
         let (trail, place) = (end.trail.clone(), end.place.clone());
         let known = self.reader.delivery(&trail)?;
+        let others = self.reader.replaced(&trail, &place)?;
+        if let Some(before) = others.first()
+            && !limits.resend
+        {
+            let acknowledged = before.seq;
+            return Err(SinkError::Replaced { place, acknowledged }.into());
+        }
         let mut at = match self.begin(&end, known.as_ref(), limits).await {
             Ok(at) => at,
             Err(error) => return Err(self.stopped(&trail, &place, known.as_ref(), error).await),
@@ -250,17 +268,28 @@ impl<S: Sink> Relay<S> {
             self.delivered(&trail, &place, at, None).await?;
         }
         // What was rejected is looked for in halves; up to here.
-        let (mut size, mut rejected) = (BATCH, 0);
+        let most = if limits.deadline.is_some() { SMALL_BATCH } else { BATCH };
+        let (mut size, mut rejected) = (most, 0);
         loop {
             shipped.lag = self.reader.events()?.saturating_sub(shipped.seq);
             let late = limits.deadline.is_some_and(|deadline| Instant::now() >= deadline);
             if shipped.lag == 0 || late {
+                // Whoever asked to send again has accepted that the one before is gone.
+                for before in others {
+                    self.store.write(move |tx| tx.forget_delivery(&before.trail)).await?;
+                }
                 return Ok(shipped);
             }
             if at.0 >= rejected {
-                size = BATCH;
+                size = most;
             }
-            let batch = self.batch(at, size)?;
+            let batch = match self.batch(at, size) {
+                Ok(batch) => batch,
+                Err(error) => {
+                    let known = self.reader.delivery(&trail)?;
+                    return Err(self.stopped(&trail, &place, known.as_ref(), error).await);
+                }
+            };
             let Some(last) = batch.shipments.last() else { return Ok(shipped) };
             let (count, to) = (batch.shipments.len(), (last.row.seq, last.row.journal_hash));
             match self.sink.ship(&batch).await {

@@ -279,6 +279,10 @@ impl Engine {
         let now = if run.has_effects() {
             None
         } else {
+            // The long wait for a trail that is away ends before what was approved is looked at again.
+            if let Some(command) = self.not_acknowledged(None).await {
+                return self.commit(lease, vec![command], Vec::new()).await;
+            }
             match self.effects.binding(&cx).await {
                 Ok(binding) => Some(binding),
                 // Nothing has been done yet, and the approval may still hold once a person has
@@ -316,15 +320,10 @@ impl Engine {
         let command = match self.effects.probe(effect, plan, hash, &cx).await {
             Ok(Probe::Done(receipt)) => Command::Settled { effect, how: How::Adopted, receipt },
             Ok(Probe::NotDone) if perform => {
-                if let (Some(trail), Some(_)) = (&self.trail, effect.undone_by())
-                    && let Err(error) = trail.caught_up().await
+                // Nothing has been done yet: the probe will say so when it goes on.
+                if effect.undone_by().is_some()
+                    && let Some(command) = self.not_acknowledged(Some(effect)).await
                 {
-                    // Nothing has been done yet: the probe will say so when it goes on.
-                    let command = if error.class == Class::Retry {
-                        self.sleep(error.message.clone(), error.retry_after)
-                    } else {
-                        self.trouble(Some(effect), error)
-                    };
                     return self.commit(lease, vec![command], Vec::new()).await;
                 }
                 crash_point::reach(&format!("effect.{effect}.before"));
@@ -377,6 +376,16 @@ impl Engine {
             Command::NotDone { effect, failure: error.failure() }
         };
         self.commit(lease, vec![command], Vec::new()).await
+    }
+
+    /// What follows where the trail must have everything first, and has not; `None`: it has.
+    async fn not_acknowledged(&self, effect: Option<Effect>) -> Option<Command> {
+        let error = self.trail.as_ref()?.caught_up().await.err()?;
+        Some(if error.class == Class::Retry {
+            self.sleep(error.message.clone(), error.retry_after)
+        } else {
+            self.trouble(effect, error)
+        })
     }
 
     fn sleep(&self, why: String, how_long: Duration) -> Command {

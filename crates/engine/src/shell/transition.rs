@@ -84,6 +84,16 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
+    /// Forgets a trail that is gone for good.
+    ///
+    /// # Errors
+    /// Where the journal cannot be written.
+    pub fn forget_delivery(&mut self, trail: &str) -> Result<(), Error> {
+        self.wrote = true;
+        self.db.prepare_cached("DELETE FROM deliveries WHERE trail = ?1")?.execute([trail])?;
+        Ok(())
+    }
+
     /// The number that the next run will have.
     ///
     /// # Errors

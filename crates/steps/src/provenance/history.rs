@@ -10,6 +10,8 @@ use kaizen_engine::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryRow {
     pub run: i64,
+    /// The run's UUID, as its record has it.
+    pub run_id: Option<String>,
     /// 1, and one more each time the run was reopened.
     pub revision: i32,
     /// The event that holds the record.
@@ -85,21 +87,27 @@ impl HistoryRow {
 
     fn from(record: &ProvenanceRecord, run: i64, seq: u64) -> HistoryRow {
         // A decimal knows no negative zero.
-        let four = |value: f64| format!("{:.4}", (value * 1e4).round() / 1e4 + 0.0);
+        let four = |value: f64| match format!("{value:.4}") {
+            nothing if nothing == "-0.0000" => "0.0000".to_owned(),
+            text => text,
+        };
         let percent = |pct: f64| four(pct.clamp(-LARGEST, LARGEST));
         let count = |count| i32::try_from(count).unwrap_or(i32::MAX);
-        let approved = clean(&record.approved_by.join(", "));
+        let approved = short(&clean(&record.approved_by.join(", ")));
         HistoryRow {
             run,
+            run_id: Some(record.run_id.clone()),
             revision: 0,
             seq,
             outcome: record.outcome.clone(),
             analysis: None,
             code: None,
-            target_file: record.files.first().map(|file| clean(file)),
+            target_file: record.files.first().map(|file| short(&clean(file))),
             change_type: record.change_type.clone(),
             risk: record.risk_level.clone(),
-            estimated_impact: record.estimated_impact_pct.map(|pct| format!("{pct:.1} %")),
+            estimated_impact: record
+                .estimated_impact_pct
+                .map(|pct| format!("{:.1} %", pct.clamp(-LARGEST, LARGEST))),
             git_commit: record.git_commit.clone(),
             success_score: record
                 .success_score
@@ -123,11 +131,13 @@ impl HistoryRow {
     pub fn differences(&self, other: &HistoryRow) -> Vec<&'static str> {
         let whole = !(self.pruned || other.pruned);
         let columns = [
+            ("run_id", self.run_id == other.run_id),
             ("revision", self.revision == other.revision),
             ("seq", self.seq == other.seq),
             ("outcome", self.outcome == other.outcome),
             ("analysis", !whole || self.analysis == other.analysis),
-            ("code", !whole || self.code == other.code),
+            // The record keeps the up script, whatever retention took.
+            ("code", self.code == other.code || (!whole && self.code.is_none())),
             ("target_file", self.target_file == other.target_file),
             ("change_type", self.change_type == other.change_type),
             ("risk", self.risk == other.risk),
@@ -155,6 +165,11 @@ fn output(event: &Event, of: Phase) -> Option<&Payload> {
         Fact::PhaseCompleted { phase, output, .. } if *phase == of => Some(output),
         _ => None,
     }
+}
+
+/// Within a column: the event has the whole.
+fn short(text: &str) -> String {
+    text.chars().take(2_000).collect()
 }
 
 /// Without NUL, which not every server's text can hold.

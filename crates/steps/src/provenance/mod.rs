@@ -123,6 +123,7 @@ fn sink_error(error: &mssql::Error) -> SinkError {
         mssql::Error::Server { number, .. } if REJECTED.contains(number) => {
             SinkError::Rejected(error.to_string())
         }
+        mssql::Error::Value { .. } => SinkError::Rejected(error.to_string()),
         // Another relay of this journal was faster; what it has is found the next time.
         mssql::Error::Server { number, .. } if DUPLICATE.contains(number) => {
             SinkError::Away(error.to_string())

@@ -37,13 +37,54 @@ impl<'a> HeldJournal<'a> {
         HeldJournal { session, journal }
     }
 
-    /// The trail's own identity; `None` where its schema was applied in part.
+    /// Where it is, without secrets.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        self.session.place()
+    }
+
+    /// The trail's own identity: there is just one.
+    ///
+    /// # Errors
+    /// Where the server does not answer.
+    pub async fn identities(&mut self) -> Read<Vec<String>> {
+        let id = |row: &Row| rows::needed(row, "trail_id").map(|id: Uuid| id.to_string());
+        self.session.rows(include_str!("sql/trail.sql"), &[], id).await
+    }
+
+    /// The trail's own identity; `None` where it has none, or several.
     ///
     /// # Errors
     /// Where the server does not answer.
     pub async fn trail(&mut self) -> Read<Option<String>> {
-        let id: Option<Uuid> = self.session.one(include_str!("sql/trail.sql"), &[]).await?;
-        Ok(id.map(|id| id.to_string()))
+        let mut ids = self.identities().await?;
+        Ok(ids.pop().filter(|_| ids.is_empty()))
+    }
+
+    /// The last event that the trail holds of this journal.
+    ///
+    /// # Errors
+    /// Where the server does not answer.
+    pub async fn end(&mut self) -> Read<u64> {
+        let seq: Option<i64> =
+            self.session.one(include_str!("sql/end.sql"), &[&self.journal]).await?;
+        Ok(seq.map_or(0, i64::unsigned_abs))
+    }
+
+    /// Journals that rows are under and that never announced themselves.
+    ///
+    /// # Errors
+    /// Where the server does not answer.
+    pub async fn strangers(&mut self) -> Read<Vec<String>> {
+        self.session.rows(include_str!("sql/strangers.sql"), &[], journal).await
+    }
+
+    /// Other journals that hold the run of this id.
+    ///
+    /// # Errors
+    /// Where the server does not answer.
+    pub async fn twins(&mut self, run: Uuid) -> Read<Vec<String>> {
+        self.session.rows(include_str!("sql/twins.sql"), &[&self.journal, &run], journal).await
     }
 
     /// The next events after `seq`, in order; none: that was all.
@@ -76,6 +117,10 @@ impl<'a> HeldJournal<'a> {
         let sql = include_str!("sql/read_history.sql");
         self.session.rows(sql, &[&self.journal, &after, &until], history).await
     }
+}
+
+fn journal(row: &Row) -> ValueResult<String> {
+    rows::needed(row, "journal_id").map(|id: Uuid| id.to_string())
 }
 
 fn trimmed(row: &Row, column: &str) -> ValueResult<String> {
@@ -111,6 +156,7 @@ fn event(row: &Row) -> ValueResult<HeldEvent> {
 fn history(row: &Row) -> ValueResult<HistoryRow> {
     Ok(HistoryRow {
         run: rows::needed(row, "run")?,
+        run_id: Some(rows::needed::<Uuid>(row, "run_id")?.to_string()),
         revision: rows::needed(row, "revision")?,
         seq: rows::needed::<i64>(row, "seq")?.unsigned_abs(),
         outcome: rows::needed::<&str>(row, "outcome")?.to_owned(),

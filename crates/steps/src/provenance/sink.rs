@@ -117,12 +117,13 @@ async fn end(session: &mut Session, journal: Uuid, about: &About) -> Result<End,
     let told = |error: mssql::Error| sink_error(&error);
     let place = session.place().to_owned();
     usable(installed(session).await.map_err(told)?, &place)?;
-    let trail: Option<Uuid> =
-        session.one(include_str!("sql/trail.sql"), &[]).await.map_err(told)?;
-    let trail = trail.ok_or_else(|| SinkError::Refused {
-        code: "sqlserver_older_trail",
-        message: format!("the trail in {place} has no identity: its schema was applied in part"),
-    })?;
+    let id = |row: &Row| rows::needed::<Uuid>(row, "trail_id");
+    let ids = session.rows(include_str!("sql/trail.sql"), &[], id).await.map_err(told)?;
+    let [trail] = ids.as_slice() else {
+        let message =
+            format!("the trail in {place} has {} identities, and must have one", ids.len());
+        return Err(SinkError::Refused { code: "sqlserver_divergent_trail", message });
+    };
     let (host, project, kaizen) = (&*about.host, &*about.project, &*about.kaizen);
     let sql = include_str!("sql/add_journal.sql");
     session.execute(sql, &[&journal, &host, &project, &kaizen]).await.map_err(told)?;

@@ -70,6 +70,9 @@ struct Comparison<'a> {
     only: Option<i64>,
     /// How far the trail has acknowledged.
     acknowledged: u64,
+    /// Where both ended when this began.
+    their_end: u64,
+    our_end: u64,
     report: TrailReport,
     /// The trail's last journal hash so far, as it follows from its own rows.
     head: Digest,
@@ -77,6 +80,8 @@ struct Comparison<'a> {
     heads: BTreeMap<i64, Digest>,
     /// Whether each place so far was the same in both.
     same: bool,
+    /// Events that something was told of.
+    told: BTreeSet<u64>,
     /// Events in which the two differ: the hash in the journal, and in the trail.
     edited: Vec<(u64, i64, String, String, String)>,
     named: BTreeSet<Digest>,
@@ -106,23 +111,29 @@ struct Lone {
 pub async fn verify(
     held: &mut HeldJournal<'_>,
     reader: &Reader,
-    acknowledged: u64,
     only: Option<i64>,
 ) -> Result<TrailReport, Error> {
+    // The trail's end first: what it holds by then the journal has, too. What either gets meanwhile
+    // is not looked at.
+    let their_end = held.end().await?;
     let mut comparison = Comparison {
         reader,
         only,
-        acknowledged,
+        acknowledged: 0,
+        their_end,
+        our_end: reader.events()?,
         report: TrailReport::default(),
         head: Digest::ZERO,
         heads: BTreeMap::new(),
         same: true,
+        told: BTreeSet::new(),
         edited: Vec::new(),
         named: BTreeSet::new(),
         records: Vec::new(),
         ahead: Duration::ZERO,
         lone: None,
     };
+    comparison.identity(held).await?;
     comparison.events(held).await?;
     comparison.tell_lone();
     comparison.tell_edited();
@@ -139,16 +150,57 @@ pub async fn verify(
 }
 
 impl Comparison<'_> {
+    /// Whether it is the trail that acknowledged, and this journal's alone.
+    async fn identity(&mut self, held: &mut HeldJournal<'_>) -> Result<(), Error> {
+        let ids = held.identities().await?;
+        let place = held.place().to_owned();
+        let at = || format!("the trail at {place}");
+        let [trail] = ids.as_slice() else {
+            let detail = format!("it has {} identities, and must have one", ids.len());
+            self.differs("sqlserver", "edited", at(), &detail, 0);
+            return Ok(());
+        };
+        self.acknowledged = self.reader.delivery(trail)?.map_or(0, |known| known.seq);
+        for before in self.reader.replaced(trail, &place)? {
+            let detail = format!(
+                "it is another than the one that acknowledged {} events: that one is gone",
+                before.seq
+            );
+            self.differs("sqlserver", "truncated", at(), &detail, 0);
+        }
+        for stranger in held.strangers().await? {
+            let at = format!("the journal {stranger}");
+            self.differs("sqlserver", "extra", at, "it has rows and never announced itself", 0);
+        }
+        let first = self.reader.rows(None, 0, 1)?.into_iter().next();
+        let run_id = first.map(|row| self.reader.run_id(row.run)).transpose()?;
+        if let Some(run_id) = run_id.and_then(|id| id.parse().ok()) {
+            for twin in held.twins(run_id).await? {
+                let detail =
+                    "it holds a run of this journal: one of the two was made from the other";
+                self.differs("journal", "edited", format!("the journal {twin}"), detail, 0);
+            }
+        }
+        Ok(())
+    }
+
     async fn events(&mut self, held: &mut HeldJournal<'_>) -> Result<(), Error> {
         let (mut theirs, mut ours) = (VecDeque::new(), VecDeque::new());
         let (mut their_last, mut our_last) = (0, 0);
+        let (mut they_end, mut we_end) = (false, false);
         loop {
-            if theirs.is_empty() {
-                theirs = held.events(their_last).await?.into();
+            if theirs.is_empty() && !they_end {
+                let mut page = held.events(their_last).await?;
+                they_end = page.last().is_none_or(|last| last.seq >= self.their_end);
+                page.retain(|event| event.seq <= self.their_end);
+                theirs = page.into();
                 their_last = theirs.back().map_or(their_last, |last: &HeldEvent| last.seq);
             }
-            if ours.is_empty() {
-                ours = self.reader.rows(None, our_last, PAGE)?.into();
+            if ours.is_empty() && !we_end {
+                let mut page = self.reader.rows(None, our_last, PAGE)?;
+                we_end = page.last().is_none_or(|last| last.seq >= self.our_end);
+                page.retain(|row| row.seq <= self.our_end);
+                ours = page.into();
                 our_last = ours.back().map_or(our_last, |last: &Row| last.seq);
             }
             match (theirs.front(), ours.front()) {
@@ -195,7 +247,9 @@ impl Comparison<'_> {
         }
         // What retention took here may be there still, or have gone before it was shipped.
         let hashed = chain::event_hash(&before, their.event.as_bytes()) == our.event_hash;
-        let shipped_bare = our.is_pruned() && their.event.is_empty();
+        let bare = [&their.actor, &their.kind, &their.phase].iter().all(|column| column.is_none())
+            && their.happened_at.is_none();
+        let shipped_bare = our.is_pruned() && their.event.is_empty() && bare;
         if !hashed && !shipped_bare {
             differs.push("event");
         }
@@ -217,6 +271,7 @@ impl Comparison<'_> {
             return;
         }
         self.same = false;
+        self.told.insert(our.seq);
         let (ours, theirs) = (our.event_hash.to_string(), their.event_hash.clone());
         self.edited.push((our.seq, our.run, ours, theirs, differs.join(", ")));
     }
@@ -233,6 +288,7 @@ impl Comparison<'_> {
     fn theirs(&mut self, their: &HeldEvent, our_last: u64) {
         self.report.events += 1;
         let chained = self.follows(their);
+        self.told.insert(their.seq);
         let at = format!("event {} (r{} event {})", their.seq, their.run, their.run_seq);
         let (store, kind, detail) = if their.seq <= our_last {
             ("journal", "missing", "in the trail, and not in the journal")
@@ -342,57 +398,68 @@ impl Comparison<'_> {
         for (run, seq) in records {
             expected.entry(run).or_default().push(seq);
         }
-        // Rows of runs that the journal does not know are looked for, too.
         let last = expected.last_key_value().map_or(0, |(run, _)| *run);
-        let (mut after, ended) = (0, self.reader.events()?);
-        while after < last || after == 0 {
-            let until =
-                if after + i64::from(PAGE) >= last { i64::MAX } else { after + i64::from(PAGE) };
-            let mut found: BTreeMap<(i64, u64), HistoryRow> = BTreeMap::new();
+        let mut after = i64::MIN;
+        while after < i64::MAX {
+            // Rows of runs that the journal does not know are looked for, too.
+            let until = match after.max(0) + i64::from(PAGE) {
+                until if until >= last => i64::MAX,
+                until => until,
+            };
+            let mut found: BTreeMap<(i64, i32), HistoryRow> = BTreeMap::new();
             for row in held.history(after, until).await? {
                 self.report.history += 1;
-                found.insert((row.run, row.seq), row);
+                found.insert((row.run, row.revision), row);
             }
-            for (run, seqs) in expected.range(after + 1..=until) {
+            let from = std::ops::Bound::Excluded(after);
+            let to = std::ops::Bound::Included(until);
+            for (run, seqs) in expected.range((from, to)) {
                 for seq in seqs {
-                    self.record(*run, *seq, found.remove(&(*run, *seq)))?;
+                    self.record(*run, *seq, &mut found);
                 }
             }
-            for ((run, seq), row) in found {
-                // Where the journal ends before it, that has been told.
-                if seq > ended {
+            for ((run, _), row) in found {
+                // What came after both ends, or stands for an event that was told of.
+                if row.seq > self.their_end || self.told.contains(&row.seq) {
                     continue;
                 }
                 let at = format!("the history row of r{run} revision {}", row.revision);
                 self.differs("sqlserver", "extra", at, "no record of the trail stands for it", run);
-            }
-            if until == i64::MAX {
-                break;
             }
             after = until;
         }
         Ok(())
     }
 
-    fn record(&mut self, run: i64, seq: u64, found: Option<HistoryRow>) -> Result<(), Error> {
-        let Some(row) = self.reader.rows(None, seq - 1, 1)?.into_iter().next() else {
-            return Ok(());
+    fn record(&mut self, run: i64, seq: u64, found: &mut BTreeMap<(i64, i32), HistoryRow>) {
+        let made = match self.made(run, seq) {
+            Ok(Some(made)) => made,
+            Ok(None) => return,
+            // The journal's own damage is told by its own verification.
+            Err(error) => {
+                let warning = format!("the history row of r{run} could not be compared: {error}");
+                return self.report.warnings.push(warning);
+            }
         };
-        let event = Event::decode(&row.event).map_err(shell::Error::from)?;
-        let Some(made) = HistoryRow::of(self.reader, run, seq, &event)? else { return Ok(()) };
         let at = format!("the history row of r{run} revision {}", made.revision);
-        match found {
+        match found.remove(&(run, made.revision)) {
             None => self.differs("sqlserver", "missing", at, "it is gone from the trail", run),
             Some(found) => {
                 let differs = made.differences(&found);
                 if !differs.is_empty() {
-                    let detail =
-                        format!("it differs from the run's record in {}", differs.join(", "));
+                    let what = differs.join(", ");
+                    let detail = format!("it differs from the run's record in {what}");
                     self.differs("sqlserver", "edited", at, &detail, run);
                 }
             }
         }
-        Ok(())
+    }
+
+    fn made(&self, run: i64, seq: u64) -> Result<Option<HistoryRow>, shell::Error> {
+        let Some(row) = self.reader.rows(None, seq - 1, 1)?.into_iter().next() else {
+            return Ok(None);
+        };
+        HistoryRow::of(self.reader, run, seq, &Event::decode(&row.event)?)
     }
 
     fn differs(

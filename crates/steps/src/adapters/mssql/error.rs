@@ -34,6 +34,9 @@ pub enum Error {
     Lost { place: String, why: String },
     #[error("{place} did not answer in time")]
     TimedOut { place: String },
+    /// Nothing was sent: the driver does not take the value for the column.
+    #[error("a value for {place} does not fit its column: {why}")]
+    Value { place: String, why: String },
     #[error("{place} and Kaizen do not understand each other: {why}")]
     Protocol { place: String, why: String },
 }
@@ -59,6 +62,7 @@ impl Error {
             | Error::Tls { .. }
             | Error::Lost { .. }
             | Error::TimedOut { .. }
+            | Error::Value { .. }
             | Error::Protocol { .. } => None,
         }
     }
@@ -81,6 +85,7 @@ pub fn from_tiberius(place: &str, error: tiberius::error::Error) -> Error {
             procedure: token.procedure().to_owned(),
         },
         Driver::Tls(why) => Error::Tls { place, why },
+        Driver::BulkInput(why) => Error::Value { place, why: why.into_owned() },
         Driver::Protocol(why) => Error::Protocol { place, why: why.into_owned() },
         #[cfg(all(unix, feature = "kerberos"))]
         Driver::Gssapi(why) => Error::Ticket { place, why },
@@ -108,6 +113,7 @@ impl Classified for Error {
             | Error::Ticket { .. }
             | Error::Tls { .. }
             | Error::Login { .. }
+            | Error::Value { .. }
             | Error::Protocol { .. } => Class::Operator,
         }
     }
@@ -115,6 +121,7 @@ impl Classified for Error {
     fn code(&self) -> &'static str {
         match self {
             Error::Setting { .. } => "sqlserver_setting",
+            Error::Value { .. } => "sqlserver_value",
             Error::Token { .. } => "sqlserver_token",
             Error::Ticket { .. } => "sqlserver_ticket",
             Error::Unresolvable { .. } | Error::Unreachable { .. } => "sqlserver_unreachable",

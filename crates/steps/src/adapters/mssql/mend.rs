@@ -43,6 +43,7 @@ impl Error {
                 "look at the server's log for a restart, a fail-over or a killed session",
                 "where the place is no SQL Server, or one without TLS, correct Server= or Encrypt=",
             ]),
+            Error::Value { .. } => Vec::new(),
             Error::TimedOut { .. } => steps(&[
                 "see what the session waits for: sys.dm_exec_requests, wait_type and \
                  blocking_session_id",

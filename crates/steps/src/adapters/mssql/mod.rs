@@ -102,7 +102,7 @@ impl Connector {
     /// # Errors
     /// See [`Error`]; nothing is tried twice.
     pub async fn session(&self) -> Result<Session, Error> {
-        Ok(Session::new(self.connect().await?, self.place()))
+        Ok(Session::new(self.connect().await?, self.place(), self.limit()))
     }
 
     /// A session, tried again and again while the failure may pass, within `patience` in all.
@@ -110,7 +110,7 @@ impl Connector {
     /// # Errors
     /// The last attempt's.
     pub async fn session_within(&self, patience: Duration) -> Result<Session, Error> {
-        Ok(Session::new(self.connect_within(patience).await?, self.place()))
+        Ok(Session::new(self.connect_within(patience).await?, self.place(), self.limit()))
     }
 
     /// Connects, again and again while the failure may pass, within `patience` in all.
@@ -138,6 +138,18 @@ impl Connector {
     pub fn with_timeout(mut self, connect: Duration) -> Connector {
         self.settings.connect_timeout = self.settings.connect_timeout.min(connect);
         self
+    }
+
+    /// The same with calls that may take at most that long.
+    #[must_use]
+    pub fn with_answers_within(mut self, limit: Duration) -> Connector {
+        let own = self.settings.command_timeout;
+        self.settings.command_timeout = Some(own.map_or(limit, |own| own.min(limit)));
+        self
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        self.settings.command_timeout
     }
 
     /// Where it leads, without secrets, as in `tcp:host,1433/database`: for people, and for what an

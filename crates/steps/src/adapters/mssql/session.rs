@@ -2,17 +2,37 @@
 //! explained. One that met an error may hold half an answer or a transaction: drop it.
 
 use super::{Client, Error, from_tiberius};
+use std::time::Duration;
 use tiberius::{ColumnData, FromSql, Row, ToSql, TokenRow};
 
 /// A connection, logged in.
 pub struct Session {
     client: Client,
     place: String,
+    /// How long a call may take; `None`: as long as it takes. The driver bounds answers alone, and a
+    /// peer that reads no more would hold up what is sent to it for ever.
+    limit: Option<Duration>,
+}
+
+/// Waits no longer than that.
+async fn within<T>(
+    limit: Option<Duration>,
+    place: &str,
+    work: impl Future<Output = tiberius::Result<T>>,
+) -> Result<T, Error> {
+    let wrap = |error| from_tiberius(place, error);
+    match limit {
+        None => work.await.map_err(wrap),
+        Some(limit) => match tokio::time::timeout(limit, work).await {
+            Ok(done) => done.map_err(wrap),
+            Err(_) => Err(Error::TimedOut { place: place.to_owned() }),
+        },
+    }
 }
 
 impl Session {
-    pub(super) fn new(client: Client, place: String) -> Session {
-        Session { client, place }
+    pub(super) fn new(client: Client, place: String, limit: Option<Duration>) -> Session {
+        Session { client, place, limit }
     }
 
     /// Where it leads, without secrets.
@@ -27,9 +47,9 @@ impl Session {
     /// # Errors
     /// What the server says, or that it is gone.
     pub async fn run(&mut self, sql: &str) -> Result<(), Error> {
-        let wrap = |error| from_tiberius(&self.place, error);
-        self.client.simple_query(sql).await.map_err(wrap)?.into_results().await.map_err(wrap)?;
-        Ok(())
+        let client = &mut self.client;
+        let run = async { client.simple_query(sql).await?.into_results().await };
+        within(self.limit, &self.place, run).await.map(drop)
     }
 
     /// Runs one statement with parameters; answers how many rows it changed.
@@ -37,8 +57,8 @@ impl Session {
     /// # Errors
     /// As [`Session::run`].
     pub async fn execute(&mut self, sql: &str, params: &[&dyn ToSql]) -> Result<u64, Error> {
-        let wrap = |error| from_tiberius(&self.place, error);
-        Ok(self.client.execute(sql, params).await.map_err(wrap)?.total())
+        let done = self.client.execute(sql, params);
+        Ok(within(self.limit, &self.place, done).await?.total())
     }
 
     /// The rows of a statement, or of several one after the other, each as `read` has it.
@@ -51,14 +71,18 @@ impl Session {
         params: &[&dyn ToSql],
         read: impl Fn(&Row) -> tiberius::Result<T>,
     ) -> Result<Vec<T>, Error> {
-        let wrap = |error| from_tiberius(&self.place, error);
-        // Without parameters a batch: what it makes stays in the session.
-        let found = match params {
-            [] => self.client.simple_query(sql).await,
-            _ => self.client.query(sql, params).await,
+        let client = &mut self.client;
+        let results = async {
+            // Without parameters a batch: what it makes stays in the session.
+            let found = match params {
+                [] => client.simple_query(sql).await?,
+                _ => client.query(sql, params).await?,
+            };
+            found.into_results().await
         };
-        let results = found.map_err(wrap)?.into_results().await.map_err(wrap)?;
-        results.iter().flatten().map(read).collect::<tiberius::Result<_>>().map_err(wrap)
+        let results = within(self.limit, &self.place, results).await?;
+        let rows = results.iter().flatten().map(read).collect::<tiberius::Result<_>>();
+        rows.map_err(|error| from_tiberius(&self.place, error))
     }
 
     /// The rows of one statement as text, with the names of its columns.
@@ -66,11 +90,15 @@ impl Session {
     /// # Errors
     /// As [`Session::run`].
     pub async fn table(&mut self, sql: &str) -> Result<(Vec<String>, Vec<Vec<String>>), Error> {
-        let wrap = |error| from_tiberius(&self.place, error);
-        let mut found = self.client.simple_query(sql).await.map_err(wrap)?;
-        let columns = found.columns().await.map_err(wrap)?.unwrap_or_default();
-        let columns = columns.iter().map(|column| column.name().to_owned()).collect();
-        let rows = found.into_first_result().await.map_err(wrap)?;
+        let client = &mut self.client;
+        let found = async {
+            let mut found = client.simple_query(sql).await?;
+            let columns = found.columns().await?.unwrap_or_default();
+            let columns = columns.iter().map(|column| column.name().to_owned()).collect();
+            Ok((columns, found.into_first_result().await?))
+        };
+        let (columns, rows): (Vec<String>, Vec<Row>) =
+            within(self.limit, &self.place, found).await?;
         let rows = rows.iter().map(|row| row.cells().map(|(_, value)| shown(value)).collect());
         Ok((columns, rows.collect()))
     }
@@ -99,13 +127,12 @@ impl Session {
         if rows.len() == 0 {
             return Ok(());
         }
-        let wrap = |error| from_tiberius(&self.place, error);
-        let mut request = self.client.bulk_insert(table).await.map_err(wrap)?;
+        let (limit, place) = (self.limit, &self.place);
+        let mut request = within(limit, place, self.client.bulk_insert(table)).await?;
         for row in rows {
-            request.send(row).await.map_err(wrap)?;
+            within(limit, place, request.send(row)).await?;
         }
-        request.finalize().await.map_err(wrap)?;
-        Ok(())
+        within(limit, place, request.finalize()).await.map(drop)
     }
 }
 
