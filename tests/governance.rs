@@ -244,7 +244,7 @@ fn an_approval_is_void_when_the_schema_changes_meanwhile() {
 #[test]
 fn an_approval_is_void_when_the_workflow_changes_meanwhile() {
     voided_by(&["base_commit", "workflow"], |project| {
-        project.edit_workflow("max_regression_pct = 10", "max_regression_pct = 11");
+        project.edit_workflow("max_regression_pct = 200", "max_regression_pct = 201");
     });
 }
 

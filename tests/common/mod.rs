@@ -207,6 +207,7 @@ impl Project {
         for (from, to) in [
             ("repetitions = 3 ", "repetitions = 1 "),
             ("min_improvement_pct = 10 ", "min_improvement_pct = 60 "),
+            ("max_regression_pct = 10 ", "max_regression_pct = 200 "),
             ("max_write_cost_pct = 200 ", "max_write_cost_pct = 100000 "),
         ] {
             assert!(text.contains(from), "{from:?} is not in the workflow");
