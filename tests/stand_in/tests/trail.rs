@@ -166,7 +166,7 @@ async fn history_comes_back_with_its_digits() {
     let mut row = TokenRow::new();
     row.push(ColumnData::Guid(Some(journal())));
     row.push(ColumnData::I64(Some(1)));
-    row.push(ColumnData::I32(Some(0)));
+    row.push(ColumnData::I32(Some(1)));
     row.push(ColumnData::I64(Some(1)));
     row.push(ColumnData::Guid(Some(Uuid::from_u128(1))));
     row.push(text("deployed"));
