@@ -7,7 +7,10 @@ mod common;
 use common::{HELPFUL, Project, Ran, WORKFLOW, ran};
 use kaizen_stand_in::StandIn;
 use serde_json::{Value, json};
-use std::process::{Command, Stdio};
+use std::{
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 const SQLSERVER: &str = "workflows/sqlserver-index-tuning.toml";
 
@@ -231,6 +234,37 @@ fn runs_go_on_while_the_server_is_away() {
 }
 
 #[test]
+fn whenever_a_relay_is_killed_each_event_arrives_once() {
+    let here = Here::new();
+    let file = here.project.change("idea.toml", HELPFUL);
+    let mut killed = 0;
+    for _ in 0..4 {
+        let before = here.count("kaizen.events");
+        // Recorded by a process that knows of no server.
+        here.project.kaizen(&["start", WORKFLOW, "--apply", "--change", &file]).exits(3);
+        for after in (1..).step_by(2).map(Duration::from_millis) {
+            let mut sync = here.command(&["provenance", "sync"]);
+            let mut child = sync.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(after);
+            child.kill().unwrap();
+            let ended = child.wait().unwrap();
+            let held = here.count("kaizen.events");
+            assert!(
+                held == before || held == here.events(),
+                "a batch arrives whole or not: {held}"
+            );
+            if ended.success() {
+                break;
+            }
+            killed += 1;
+        }
+    }
+    assert!(killed > 8, "killed {killed} times only");
+    assert_eq!(here.status()["trails"][0]["lag"], 0);
+    assert_eq!(here.audit(0), Vec::<String>::new());
+}
+
+#[test]
 fn nothing_is_deployed_before_the_trail_has_it_where_policy_says_so() {
     let mut here = Here::new();
     here.project.edit_policy("require = \"eventually\"", "require = \"before_effects\"");
@@ -342,7 +376,7 @@ fn serve_ships_what_others_record() {
     let file = here.project.change("idea.toml", HELPFUL);
     here.project.kaizen(&["start", WORKFLOW, "--apply", "--change", &file]).exits(3);
     let arrived = (0..100).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
         here.count("kaizen.events") == here.events()
     });
     let ended = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
