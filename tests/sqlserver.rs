@@ -234,6 +234,24 @@ fn runs_go_on_while_the_server_is_away() {
 }
 
 #[test]
+fn what_the_trail_has_not_got_is_not_compacted_and_that_is_said() {
+    let mut here = Here::new();
+    let compact = ["journal", "compact", "--older-than", "0s"];
+    here.two_runs();
+    here.server.stop();
+    here.kaizen(&["reject", "r2", "--reason", "nor this"]).exits(0);
+    here.server.restart();
+    let said = format!("has not got: it has {} of {}", here.count("kaizen.events"), here.events());
+    let kept = here.project.kaizen(&compact).exits(0).stdout;
+    assert!(kept.contains(&said), "{kept}");
+    assert!(here.project.show("r2")["compacted_at"].is_null(), "it stays");
+    here.kaizen(&["provenance", "sync"]).exits(0);
+    let taken = here.kaizen(&compact).exits(0).stdout;
+    assert!(taken.contains("r2") && !taken.contains("has not got"), "{taken}");
+    assert_eq!(here.audit(0), Vec::<String>::new());
+}
+
+#[test]
 fn whenever_a_relay_is_killed_each_event_arrives_once() {
     let here = Here::new();
     let file = here.project.change("idea.toml", HELPFUL);

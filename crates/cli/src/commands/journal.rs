@@ -10,7 +10,7 @@ use crate::{
 use kaizen_engine::{
     journal::Timestamp,
     shell::{
-        Clock as _, SystemClock,
+        Clock as _, Reader, SystemClock,
         retention::{Runs, Taken, compact, vacuum},
         salvage::{Salvaged, salvage},
     },
@@ -54,8 +54,10 @@ struct Would {
 
 fn would(place: &Place, age: Duration, out: Out) -> Result<(), Failure> {
     let before = ago(age);
-    let runs: Runs = place.reader()?.compactable(before)?.into_iter().collect();
+    let reader = place.reader()?;
+    let runs: Runs = reader.compactable(before)?.into_iter().collect();
     let would = Would { before: before.to_string(), runs };
+    let kept = waited_for(&reader)?;
     out.answer(&would, || match would.runs.count() {
         0 => none(before),
         _ => format!(
@@ -64,16 +66,32 @@ fn would(place: &Place, age: Duration, out: Out) -> Result<(), Failure> {
             command(age)
         ),
     });
+    kept.iter().for_each(|kept| out.say(kept));
     Ok(())
+}
+
+/// Says for which trail runs stay, however old they are.
+fn waited_for(reader: &Reader) -> Result<Option<String>, Failure> {
+    let events = reader.events()?;
+    let slowest = reader.deliveries()?.into_iter().min_by_key(|delivery| delivery.seq);
+    Ok(slowest.filter(|slowest| slowest.seq < events).map(|slowest| {
+        format!(
+            "Runs stay whose events the trail at {} has not got: it has {} of {events} \
+             (kaizen provenance status)",
+            slowest.place, slowest.seq
+        )
+    }))
 }
 
 async fn take(place: &Place, age: Duration, give_back: bool, out: Out) -> Result<(), Failure> {
     let before = ago(age);
     let store = place.store()?;
+    let kept = waited_for(&place.reader()?)?;
     let taken = compact(&store, before, &context::os_user()).await?;
     drop(store);
     // Told before anything else can go wrong: what was taken stays taken.
     out.answer(&taken, || took(&taken, before, age, give_back));
+    kept.iter().for_each(|kept| out.say(kept));
     if give_back && !vacuum(&place.journal)? {
         out.say("a reader holds on to the old pages: the file shrinks once nobody has it open\n");
     }
