@@ -191,8 +191,8 @@ async fn history_comes_back_with_its_digits() {
     assert_eq!(client.execute(relay::INSERT_HISTORY, &[]).await.unwrap().total(), 0);
     let read = client.query(relay::READ_HISTORY, &[&journal(), &0_i64, &9_i64]).await.unwrap();
     let read = read.into_row().await.unwrap().unwrap();
-    assert_eq!(read.get::<&str, _>("success_score"), Some("0.9500"));
-    assert_eq!(read.get::<&str, _>("performance_delta"), Some("-12.3457"));
+    assert_eq!(read.get::<f64, _>("success_score"), Some(0.95));
+    assert_eq!(read.get::<f64, _>("performance_delta"), Some(-12.3457));
     assert_eq!(read.get::<i32, _>("was_deployed"), Some(1));
     let view = "SELECT SuccessScore, WasDeployed, Outcome FROM dbo.AutonomousImprovementHistory";
     let view = rows(&mut client, view).await.unwrap();

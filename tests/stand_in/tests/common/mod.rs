@@ -27,11 +27,11 @@ pub const SCHEMA_HISTORY: &str = "IF NOT EXISTS (
 
 const MIGRATION: &str = include_str!("../../../../sql/server/migrations/V1__trail.sql");
 
-/// Statements of the kind that the relay sends; its own may change without these tests.
+/// What the relay sends.
 pub mod relay {
     macro_rules! sql {
         ($name:literal) => {
-            include_str!(concat!("../sql/", $name, ".sql"))
+            include_str!(concat!("../../../../crates/steps/src/provenance/sql/", $name, ".sql"))
         };
     }
     pub const STAGE: &str = sql!("stage");

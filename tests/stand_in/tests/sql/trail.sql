@@ -1,1 +1,0 @@
-SELECT trail_id FROM kaizen.trail

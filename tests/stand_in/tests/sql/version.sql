@@ -1,1 +1,0 @@
-SELECT MAX(version) AS version FROM kaizen.schema_history
