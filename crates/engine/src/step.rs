@@ -84,7 +84,7 @@ pub trait Step: Send + Sync {
     type Output: Output;
 
     /// Does the phase's work. It may be run again after a crash: effects on the outside world
-    /// belong into [`Effects`].
+    /// belong into [`Effects`]. A phase that must wait answers [`StepError::wait`] and is run anew.
     async fn run(&self, input: Self::Input, cx: &Context) -> Result<Self::Output, StepError>;
 }
 
@@ -93,6 +93,9 @@ pub trait Step: Send + Sync {
 pub enum Probe {
     Done(Value),
     NotDone,
+    /// It was begun and not finished. Going on it is performed to its end; going back it counts as done
+    /// with this receipt, so that its undoing takes back whatever stands.
+    Partly(Value),
     /// The place where one would look cannot be reached now.
     Unreachable(String),
     /// Only a person can tell; what to look at.
@@ -135,6 +138,9 @@ pub struct StepError {
     pub class: Class,
     /// For `retry`: when to try again.
     pub retry_after: Duration,
+    /// Nothing went wrong: a phase has nothing to do before this time, and then goes on as the same
+    /// attempt.
+    pub not_before: Option<Timestamp>,
     /// For a person: what to look at, commands to type.
     pub look_at: Vec<String>,
 }
@@ -150,6 +156,12 @@ impl StepError {
     #[must_use]
     pub fn retry(code: &str, message: impl Into<String>, after: Duration) -> StepError {
         StepError { retry_after: after, ..StepError::new(Class::Retry, code, message.into()) }
+    }
+
+    /// A phase waits until a time; what it has noted and kept is stored.
+    #[must_use]
+    pub fn wait(until: Timestamp, why: impl Into<String>) -> StepError {
+        StepError { not_before: Some(until), ..StepError::new(Class::Retry, "waits", why.into()) }
     }
 
     /// An invariant did not hold.
@@ -179,7 +191,8 @@ impl StepError {
 
     fn new(class: Class, code: &str, message: String) -> StepError {
         let retry_after = Duration::from_secs(1);
-        StepError { code: code.to_owned(), message, class, retry_after, look_at: Vec::new() }
+        let code = code.to_owned();
+        StepError { code, message, class, retry_after, not_before: None, look_at: Vec::new() }
     }
 }
 

@@ -256,6 +256,46 @@ async fn what_cannot_be_reached_sleeps_and_is_tried_again() {
 }
 
 #[tokio::test]
+async fn a_phase_that_waits_goes_on_as_the_same_attempt_however_often() {
+    let waits = vec![Trouble::Waits(Phase::Evaluate); 20];
+    let (place, world) = (Place::new(), World::new().with(&waits));
+    let engine = world.engine(&place);
+    let mut stop = start_approved(&engine).await;
+    for _ in 0..20 {
+        assert_eq!((stop.run.status.word(), stop.run.attempt()), ("sleeping", Some(1)));
+        assert_eq!(stop.run.failure, None, "nothing went wrong");
+        let asleep = resume(&engine).await;
+        assert_eq!(asleep.run.seq, stop.run.seq, "nothing happens before its time");
+        place.clock.advance(11_000_000);
+        stop = resume(&engine).await;
+    }
+    assert_eq!(outcome(&place, &stop), Outcome::Kept);
+    assert_eq!(kinds(&engine).iter().filter(|kind| **kind == "noted").count(), 20);
+}
+
+#[tokio::test]
+async fn what_stands_half_is_taken_back_when_going_on_fails() {
+    let (place, world) = (Place::new(), World::new().with(&[Trouble::Partly(Effect::Up)]));
+    let end = start_approved(&world.engine(&place)).await;
+    assert_eq!(outcome(&place, &end), Outcome::Failed);
+    assert_eq!(end.run.failure.as_ref().unwrap().code, "halfway");
+    let EffectState::Done { how, .. } = &end.run.effects[&Effect::Up] else { panic!() };
+    assert_eq!(*how, How::Adopted);
+    assert_eq!(world.state().performed, [&DEPLOYED[..3], &UNDONE].concat());
+}
+
+#[tokio::test]
+async fn what_a_dead_process_left_half_is_finished() {
+    let (place, world) = (Place::new(), World::new());
+    let engine = world.engine(&place);
+    // Up is performed once, and what it did is found half done by whoever comes next.
+    world.state().begun.insert(Effect::Up);
+    let end = start_approved(&engine).await;
+    assert_eq!(outcome(&place, &end), Outcome::Kept);
+    assert_eq!(world.state().performed, DEPLOYED);
+}
+
+#[tokio::test]
 async fn a_conflict_in_the_revert_does_not_delay_the_down_script() {
     let world = World::new().worse().with(&[Trouble::Plan(Effect::Revert)]);
     let place = Place::new();

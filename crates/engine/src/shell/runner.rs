@@ -248,6 +248,9 @@ impl Engine {
                 let (output, facts) = (made.payload, made.facts);
                 Command::Complete { phase, attempt, spent_ms, output, facts }
             }
+            Err(StepError { not_before: Some(until), message, .. }) => {
+                Command::Sleep { until, why: message }
+            }
             Err(error) => {
                 let retry_after_ms =
                     u64::try_from(error.retry_after.as_millis()).unwrap_or(u64::MAX);
@@ -319,7 +322,7 @@ impl Engine {
         let cx = self.context(run, lease);
         let command = match self.effects.probe(effect, plan, hash, &cx).await {
             Ok(Probe::Done(receipt)) => Command::Settled { effect, how: How::Adopted, receipt },
-            Ok(Probe::NotDone) if perform => {
+            Ok(Probe::NotDone | Probe::Partly(_)) if perform => {
                 // Nothing has been done yet: the probe will say so when it goes on.
                 if effect.undone_by().is_some()
                     && let Some(command) = self.not_acknowledged(Some(effect)).await
@@ -336,6 +339,7 @@ impl Engine {
                 }
             }
             Ok(Probe::NotDone) => Command::NotDone { effect, failure: not_done(effect) },
+            Ok(Probe::Partly(receipt)) => Command::Settled { effect, how: How::Adopted, receipt },
             Ok(Probe::Unreachable(why)) => self.sleep(why, Duration::from_secs(30)),
             Ok(Probe::Unknown(why)) => {
                 let message = format!("nobody can tell whether {effect} was done: {why}");
@@ -368,6 +372,18 @@ impl Engine {
             };
             match self.effects.probe(effect, plan, hash, &cx).await {
                 Ok(Probe::NotDone) => Command::NotDone { effect, failure: error.failure() },
+                Ok(Probe::Partly(receipt)) => {
+                    // What stands is taken back, as if it had been done whole.
+                    let settled = Command::Settled { effect, how: How::Adopted, receipt };
+                    let failed = Command::Fail {
+                        phase: Phase::Deploy,
+                        attempt: run.attempt().unwrap_or(1),
+                        spent_ms: 0,
+                        failure: Failure { class: Class::Operator, ..error.failure() },
+                        retry_after_ms: 0,
+                    };
+                    return self.commit(lease, vec![settled, failed], Vec::new()).await;
+                }
                 Ok(Probe::Done(receipt)) => Command::Settled { effect, how: How::Adopted, receipt },
                 Ok(Probe::Unreachable(why)) => self.sleep(why, Duration::from_secs(30)),
                 Ok(Probe::Unknown(_)) | Err(_) => self.trouble(Some(effect), error),

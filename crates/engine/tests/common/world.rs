@@ -30,8 +30,12 @@ pub enum Trouble {
     Fail(Phase),
     /// Planning the effect fails for good.
     Plan(Effect),
+    /// The phase has nothing to do for ten seconds.
+    Waits(Phase),
     /// Doing the effect fails, and it is not done.
     Perform(Effect),
+    /// Doing the effect fails in the middle; what stands is found by the probe.
+    Partly(Effect),
     /// Doing the effect fails after it was done.
     AfterPerform(Effect),
     /// The effect's place cannot be reached.
@@ -47,6 +51,8 @@ pub struct State {
     pub performed: Vec<Effect>,
     /// What the outside world has.
     pub there: BTreeSet<Effect>,
+    /// What it has half of.
+    pub begun: BTreeSet<Effect>,
     pub troubles: VecDeque<Trouble>,
     pub keep: bool,
     pub nothing_to_change: bool,
@@ -67,6 +73,7 @@ impl World {
         let state = State {
             performed: Vec::new(),
             there: BTreeSet::new(),
+            begun: BTreeSet::new(),
             troubles: VecDeque::new(),
             keep: true,
             nothing_to_change: false,
@@ -138,9 +145,13 @@ impl World {
         meets
     }
 
-    async fn phase(&self, phase: Phase) -> Result<Facts, StepError> {
+    async fn phase(&self, phase: Phase, cx: &Context) -> Result<Facts, StepError> {
         self.place().await;
         self.state().phases.push(phase);
+        if self.meets(&Trouble::Waits(phase)) {
+            cx.note("waited", json!({ "phase": phase }));
+            return Err(StepError::wait(cx.now.plus(Duration::from_secs(10)), "it is too early"));
+        }
         if self.meets(&Trouble::Retry(phase)) {
             return Err(StepError::retry("away", "not now", Duration::from_secs(10)));
         }
@@ -198,8 +209,8 @@ macro_rules! step {
             type Input = $input;
             type Output = $output;
 
-            async fn run(&self, _: $input, _: &Context) -> Result<$output, StepError> {
-                Ok($output(self.0.phase($phase).await?))
+            async fn run(&self, _: $input, cx: &Context) -> Result<$output, StepError> {
+                Ok($output(self.0.phase($phase, cx).await?))
             }
         }
     };
@@ -244,6 +255,9 @@ impl Effects for World {
         if self.meets(&Trouble::Unknown(effect)) {
             return Ok(Probe::Unknown("git log".to_owned()));
         }
+        if self.state().begun.contains(&effect) {
+            return Ok(Probe::Partly(json!({ "half": effect })));
+        }
         let there = self.state().there.contains(&effect);
         Ok(if there { Probe::Done(json!({ "found": effect })) } else { Probe::NotDone })
     }
@@ -259,8 +273,14 @@ impl Effects for World {
         if self.meets(&Trouble::Perform(effect)) {
             return Err(StepError::operator("refused", "the other side refused"));
         }
+        if self.meets(&Trouble::Partly(effect)) {
+            self.state().begun.insert(effect);
+            self.place().await;
+            return Err(StepError::operator("halfway", "the other side gave up halfway"));
+        }
         {
             let mut state = self.state();
+            state.begun.remove(&effect);
             state.performed.push(effect);
             state.there.insert(effect);
         }
