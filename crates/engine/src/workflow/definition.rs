@@ -4,7 +4,7 @@
 //! read. Which values fit is said in `schema` (one key) and `rules` (several keys).
 
 use super::document::Document;
-use super::{duration, error::Error, rules, rules::DEFINITION};
+use super::{duration, error::Error, rules, rules::DEFINITION, window::Window};
 use crate::digest::Digest;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -29,6 +29,8 @@ pub struct Definition {
     pub deploy: Deploy,
     #[serde(default)]
     pub evaluate: Evaluate,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sqlserver: Sqlserver,
     #[serde(default)]
     pub approval: Approval,
     #[serde(default)]
@@ -126,6 +128,42 @@ pub struct Deploy {
     pub push_timeout: Duration,
     /// Blocks every deployment, and every rollback that is no emergency.
     pub freeze: bool,
+    /// When a deployment may begin, and a rollback that is no emergency; empty: at any time.
+    pub windows: Vec<Window>,
+}
+
+/// How a live SQL Server database is treated: what a script may take, and how long it is watched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sqlserver {
+    /// How long a statement waits for a lock before it gives up.
+    #[serde(with = "duration")]
+    pub lock_timeout: Duration,
+    /// For how long a script that met a lock is tried again.
+    #[serde(with = "duration")]
+    pub retry_for: Duration,
+    /// Largest table that is blocked while an index is built on it, in MiB.
+    pub max_offline_mb: u32,
+    /// Largest index that may be built at all, in MiB, by an estimate before.
+    pub max_index_mb: u32,
+    /// How full the transaction log may be beforehand, in percent.
+    pub max_log_pct: f64,
+    /// What must stay free of tempdb and of each volume of the database, in MiB.
+    pub min_free_mb: u32,
+    /// Longest queue of a replica, to be sent or redone, in MiB.
+    pub max_replica_queue_mb: u32,
+    /// How long the change is watched after its deployment, before it is judged.
+    #[serde(with = "duration")]
+    pub observe: Duration,
+    /// How often the guard looks in that time.
+    #[serde(with = "duration")]
+    pub guard_every: Duration,
+    /// Most that the share of failed or given-up executions may rise, in percentage points.
+    pub max_errors_pct: f64,
+    /// Most requests that may be blocked for longer than half a minute at once.
+    pub max_blocked: u32,
+    /// Least executions of the changed tables' queries in the window; below nothing is told.
+    pub min_executions: u32,
 }
 
 /// When a change is kept.
@@ -240,6 +278,11 @@ impl AutoApprove {
     }
 }
 
+/// What nobody has set is not written, where another kind of target may not say it.
+fn is_default(limits: &Sqlserver) -> bool {
+    *limits == Sqlserver::default()
+}
+
 impl Default for Analyze {
     fn default() -> Analyze {
         Analyze { query_timeout: Duration::from_secs(30), repetitions: 3, regression_pct: 25.0 }
@@ -275,6 +318,26 @@ impl Default for Deploy {
             remote: "origin".to_owned(),
             push_timeout: Duration::from_secs(60),
             freeze: false,
+            windows: Vec::new(),
+        }
+    }
+}
+
+impl Default for Sqlserver {
+    fn default() -> Sqlserver {
+        Sqlserver {
+            lock_timeout: Duration::from_secs(10),
+            retry_for: Duration::from_secs(3_600),
+            max_offline_mb: 64,
+            max_index_mb: 20_480,
+            max_log_pct: 70.0,
+            min_free_mb: 2_048,
+            max_replica_queue_mb: 512,
+            observe: Duration::from_secs(86_400),
+            guard_every: Duration::from_secs(900),
+            max_errors_pct: 2.0,
+            max_blocked: 10,
+            min_executions: 200,
         }
     }
 }

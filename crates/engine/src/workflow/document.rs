@@ -54,6 +54,11 @@ impl<'t> Document<'t> {
         self.value(section, name).is_some()
     }
 
+    /// Whether the section is there.
+    pub(super) fn has_section(&self, section: &str) -> bool {
+        find(self.root.get_ref(), section).is_some()
+    }
+
     /// The key's text, where it is one.
     pub(super) fn text(&self, section: &str, name: &str) -> Option<&str> {
         self.value(section, name)?.as_str()

@@ -14,10 +14,11 @@ mod rules;
 mod schema;
 mod suggest;
 mod template;
+pub mod window;
 
 pub use definition::{
     Analyze, Approval, AutoApprove, Budget, Definition, Deploy, Design, Designer, Evaluate,
-    Generate, OnExpiry, Stage, Strategy, Target,
+    Generate, OnExpiry, Sqlserver, Stage, Strategy, Target,
 };
 pub use error::{Error, Place, Position};
 pub use policy::{

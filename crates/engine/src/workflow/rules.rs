@@ -29,6 +29,7 @@ pub(super) const DEFINITION: Schema = Schema(&[
     key("deploy", "remote", Shape::Filled),
     key("deploy", "push_timeout", time(1)),
     key("deploy", "freeze", Shape::Flag),
+    key("deploy", "windows", Shape::Set(&Shape::Window)),
     key("evaluate", "min_improvement_pct", IMPROVEMENT),
     key("evaluate", "max_regression_pct", PERCENT),
     key("evaluate", "max_write_cost_pct", PERCENT),
@@ -36,6 +37,18 @@ pub(super) const DEFINITION: Schema = Schema(&[
     key("evaluate", "tests", Shape::Commands),
     key("evaluate", "tests_timeout", time(1)),
     key("evaluate", "may_be_absent", Shape::Set(&Shape::Filled)),
+    key("sqlserver", "lock_timeout", time(1)),
+    key("sqlserver", "retry_for", time(0)),
+    key("sqlserver", "max_offline_mb", MEBIBYTES),
+    key("sqlserver", "max_index_mb", MEBIBYTES),
+    key("sqlserver", "max_log_pct", IMPROVEMENT),
+    key("sqlserver", "min_free_mb", MEBIBYTES),
+    key("sqlserver", "max_replica_queue_mb", MEBIBYTES),
+    key("sqlserver", "observe", time(60_000)),
+    key("sqlserver", "guard_every", time(1000)),
+    key("sqlserver", "max_errors_pct", IMPROVEMENT),
+    key("sqlserver", "max_blocked", Shape::Whole { min: 0, max: 32_767 }),
+    key("sqlserver", "min_executions", Shape::Whole { min: 2, max: 1_000_000_000 }),
     key("approval", "quorum", Shape::Whole { min: 1, max: 20 }),
     key("approval", "approvers", Shape::Set(&Shape::Filled)),
     key("approval", "separation_of_duties", Shape::Flag),
@@ -64,6 +77,7 @@ const KIND: Shape = Shape::Choice {
 /// Time cannot fall by more than all of it.
 const IMPROVEMENT: Shape =
     Shape::Number { what: "a percentage from 0 to 100", min: 0.0, max: 100.0 };
+const MEBIBYTES: Shape = Shape::Whole { min: 0, max: 1_073_741_824 };
 
 /// Which keys a target has goes by its kind.
 pub(super) fn check_target(document: &Document<'_>) -> Result<(), Error> {
@@ -75,6 +89,10 @@ pub(super) fn check_target(document: &Document<'_>) -> Result<(), Error> {
     };
     if document.has("target", strange) {
         return Err(document.invalid("target", strange, why.to_owned()));
+    }
+    if document.text("target", "kind") != Some("sqlserver") && document.has_section("sqlserver") {
+        let why = "it is about SQL Server, and the target is a SQLite database";
+        return Err(document.invalid("", "sqlserver", why.to_owned()));
     }
     if document.has("target", needed) { Ok(()) } else { Err(document.missing("target", needed)) }
 }

@@ -3,7 +3,7 @@
 //! The types deny unknown fields by themselves; this table is there for the messages, which name
 //! the key, the line and the way to write it. Rules between two keys live in `rules`.
 
-use super::duration;
+use super::{duration, window::Window};
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -52,6 +52,8 @@ pub(super) enum Shape {
     Set(&'static Shape),
     /// An array of commands, each an array of arguments.
     Commands,
+    /// `0 22 * * Sat for 6h`.
+    Window,
 }
 
 /// Why a value does not fit; the caller adds key and position.
@@ -133,6 +135,7 @@ impl Shape {
             },
             Shape::Set(shape) => set(value, shape),
             Shape::Commands => commands(value),
+            Shape::Window => filled(value)?.parse::<Window>().map(drop).map_err(Fault::Reason),
         }
     }
 }
