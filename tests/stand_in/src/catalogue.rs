@@ -35,7 +35,55 @@ pub fn drop_object(whole: &str) -> String {
     let whole = text(whole);
     format!(
         "DELETE FROM \"~objects\" WHERE whole = {whole} OR parent_object_id = \
-         (SELECT object_id FROM \"~objects\" WHERE whole = {whole})"
+         (SELECT object_id FROM \"~objects\" WHERE whole = {whole}); \
+         DELETE FROM \"~indexes\" WHERE whole = {whole}"
+    )
+}
+
+/// Records an index of a table, under its name there.
+pub fn add_index(table: &str, name: &str, unique: bool, clustered: bool) -> String {
+    format!(
+        "INSERT INTO \"~indexes\" (whole, name, is_unique, type_desc) VALUES ({}, {}, {}, {})",
+        text(table),
+        text(name),
+        u8::from(unique),
+        text(if clustered { "CLUSTERED" } else { "NONCLUSTERED" })
+    )
+}
+
+/// Records a column of it, in order.
+pub fn add_index_column(
+    table: &str,
+    name: &str,
+    number: u32,
+    column: &str,
+    descending: bool,
+    included: bool,
+) -> String {
+    format!(
+        "INSERT INTO \"~index_columns\" (whole, name, number, column_name, is_descending_key, \
+         is_included_column) VALUES ({}, {}, {number}, {}, {}, {})",
+        text(table),
+        text(name),
+        text(column),
+        u8::from(descending),
+        u8::from(included)
+    )
+}
+
+/// Forgets an index.
+pub fn drop_index(table: &str, name: &str) -> String {
+    // Its columns go with it.
+    format!("DELETE FROM \"~indexes\" WHERE whole = {} AND name = {}", text(table), text(name))
+}
+
+/// Forgets a build that was paused.
+pub fn forget_build(table: &str, name: &str) -> String {
+    format!(
+        "DELETE FROM \"sys.index_resumable_operations\" WHERE name = {} COLLATE NOCASE AND object_id = \
+         (SELECT object_id FROM \"~objects\" WHERE whole = {})",
+        text(name),
+        text(table)
     )
 }
 
@@ -94,6 +142,15 @@ pub fn install(db: &Connection) -> rusqlite::Result<()> {
             is_identity {bit} NOT NULL);
         CREATE TABLE IF NOT EXISTS \"~keys\" (
             columns TEXT PRIMARY KEY COLLATE NOCASE, kind TEXT NOT NULL, name TEXT NOT NULL);
+        CREATE TABLE IF NOT EXISTS \"~indexes\" (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, whole TEXT NOT NULL COLLATE NOCASE,
+            name {name} NOT NULL COLLATE NOCASE, is_unique {bit} NOT NULL, type_desc {name} NOT NULL,
+            UNIQUE (whole, name));
+        CREATE TABLE IF NOT EXISTS \"~index_columns\" (
+            whole TEXT NOT NULL COLLATE NOCASE, name {name} NOT NULL COLLATE NOCASE,
+            number {int} NOT NULL, column_name {name} NOT NULL COLLATE NOCASE,
+            is_descending_key {bit} NOT NULL, is_included_column {bit} NOT NULL,
+            FOREIGN KEY (whole, name) REFERENCES \"~indexes\" (whole, name) ON DELETE CASCADE);
         CREATE TABLE IF NOT EXISTS \"~principals\" (
             name {name} NOT NULL COLLATE NOCASE, kind {name} NOT NULL, UNIQUE (name, kind));
         INSERT OR IGNORE INTO \"~principals\" VALUES ('sa', 'LOGIN'), ('dbo', 'USER');
@@ -123,10 +180,27 @@ pub fn install(db: &Connection) -> rusqlite::Result<()> {
             FROM \"~objects\" WHERE type = 'TR';
         CREATE VIEW IF NOT EXISTS \"sys.columns\" AS
             SELECT c.object_id, c.name, c.column_id, t.user_type_id AS system_type_id,
-                t.user_type_id, c.max_length, c.is_nullable, c.is_identity,
+                t.user_type_id, c.max_length, 0 AS \"precision\", 0 AS scale, c.is_nullable,
+                c.is_identity, 0 AS is_computed,
                 'Latin1_General_BIN2' AS collation_name
             FROM \"~columns\" AS c INNER JOIN \"~objects\" AS o ON o.object_id = c.object_id
             INNER JOIN \"~types\" AS t ON t.name = c.type_name;
+        CREATE VIEW IF NOT EXISTS \"sys.indexes\" AS
+            SELECT o.object_id, i.name, i.number + 1 AS index_id, i.type_desc, i.is_unique,
+                0 AS is_primary_key, 0 AS is_unique_constraint, 0 AS is_disabled,
+                0 AS is_hypothetical, NULL AS filter_definition
+            FROM \"~indexes\" AS i INNER JOIN \"~objects\" AS o ON o.whole = i.whole;
+        CREATE VIEW IF NOT EXISTS \"sys.index_columns\" AS
+            SELECT o.object_id, i.number + 1 AS index_id, c.number AS index_column_id,
+                CASE c.is_included_column WHEN 1 THEN 0 ELSE c.number END AS key_ordinal,
+                k.column_id, c.is_descending_key, c.is_included_column
+            FROM \"~index_columns\" AS c
+            INNER JOIN \"~indexes\" AS i ON i.whole = c.whole AND i.name = c.name
+            INNER JOIN \"~objects\" AS o ON o.whole = c.whole
+            INNER JOIN \"~columns\" AS k ON k.object_id = o.object_id AND k.name = c.column_name;
+        CREATE VIEW IF NOT EXISTS \"sys.databases\" AS
+            SELECT ts_db_name() AS name, 5 AS database_id,
+                (SELECT at FROM \"~made\") AS create_date;
         CREATE VIEW IF NOT EXISTS \"INFORMATION_SCHEMA.TABLES\" AS
             SELECT 'kaizen' AS TABLE_CATALOG, s.name AS TABLE_SCHEMA, o.name AS TABLE_NAME,
                 CASE o.type WHEN 'U' THEN 'BASE TABLE' ELSE 'VIEW' END AS TABLE_TYPE
@@ -138,6 +212,8 @@ pub fn install(db: &Connection) -> rusqlite::Result<()> {
                 CASE c.is_nullable WHEN 1 THEN 'YES' ELSE 'NO' END AS IS_NULLABLE
             FROM \"~columns\" AS c INNER JOIN \"~objects\" AS o ON o.object_id = c.object_id
             INNER JOIN \"~schemas\" AS s ON s.schema_id = o.schema_id;
-        COMMIT;"
+        {}
+        COMMIT;",
+        include_str!("observed.sql")
     ))
 }

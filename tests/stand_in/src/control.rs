@@ -18,6 +18,11 @@ use crate::{
 use rusqlite::types::Value;
 use std::time::Duration;
 
+/// `RESUMABLE = ON` among the options of an index.
+fn is_resumable(tokens: &[Token]) -> bool {
+    tokens.windows(3).any(|words| words[0].is("RESUMABLE") && words[2].is("ON"))
+}
+
 impl Engine {
     pub(crate) fn statement(&mut self, tokens: &[Token]) -> Result<(), SqlError> {
         let second = tokens.get(1);
@@ -149,6 +154,13 @@ impl Engine {
         let at = if tokens.get(1).is_some_and(|token| token.is("OR")) { 3 } else { 1 };
         let kind = tokens.get(at).and_then(Token::as_name).unwrap_or_default().to_ascii_uppercase();
         let rest = tokens.get(at + 1..).unwrap_or_default();
+        if kind == "INDEX" && tokens[0].is("ALTER") {
+            return self.alter_index(rest);
+        }
+        if create && self.transactions > 0 && is_resumable(tokens) {
+            let message = "CREATE INDEX with RESUMABLE=ON cannot be used in a user transaction.";
+            return Err(SqlError::new(574, 16, message));
+        }
         let exists = |name: &str| {
             let find = "SELECT 1 FROM \"~objects\" WHERE whole = ?1 \
                  UNION ALL SELECT 1 FROM sqlite_temp_schema WHERE name = ?1 COLLATE NOCASE";
@@ -185,6 +197,20 @@ impl Engine {
         }
         self.together(&sql)?;
         self.done(0xC6, None)
+    }
+
+    /// Ends a paused build, or goes on with it.
+    fn alter_index(&mut self, tokens: &[Token]) -> Result<(), SqlError> {
+        let paused = |table: &str, name: &str| -> Option<String> {
+            let find = "SELECT r.statement FROM \"sys.index_resumable_operations\" AS r \
+                 INNER JOIN \"~objects\" AS o ON o.object_id = r.object_id \
+                 WHERE o.whole = ?1 AND r.name = ?2 COLLATE NOCASE";
+            self.db.query_row(find, [table, name], |row| row.get(0)).ok()
+        };
+        let (statement, sql) =
+            self.translated(|translator| modules::alter_index(tokens, translator, &paused))?;
+        self.together(&sql)?;
+        if statement.is_empty() { self.done(0xC6, None) } else { self.batch(&statement) }
     }
 
     /// Several statements of SQLite, all or none.

@@ -56,6 +56,14 @@ pub struct Reply {
     pub error: Option<SqlError>,
 }
 
+/// One column of texts.
+pub fn lines(lines: Vec<String>) -> Reply {
+    let ty = SqlType::NVarChar(None);
+    let columns = vec![Column { name: "line".to_owned(), ty, nullable: true, identity: false }];
+    let rows = lines.into_iter().map(|line| vec![Value::Text(line)]).collect();
+    Reply { outcomes: vec![Outcome::Rows { columns, rows }], error: None }
+}
+
 /// A parameter or a variable of T-SQL.
 pub type Variables = HashMap<String, (SqlType, Value)>;
 

@@ -16,7 +16,10 @@ use rusqlite::{
 };
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 const PURE: FunctionFlags = FunctionFlags::SQLITE_DETERMINISTIC.union(FunctionFlags::SQLITE_UTF8);
@@ -98,7 +101,7 @@ pub fn install_pure(db: &Connection) -> Result<()> {
     db.create_scalar_function("ts_name", 1, PURE, |c| {
         Ok(text_of(c, 0)?.map(|text| whole_name(&text)))
     })?;
-    db.create_scalar_function("ts_now", 0, LIVE, |_| Ok(Moment::now().text()))?;
+    set_clock(db, Arc::default())?;
     db.create_scalar_function("ts_dateadd", 3, PURE, |c| {
         let (part, count) = (part_of(c)?, c.get::<i64>(1)?);
         let moment = text_of(c, 2)?.and_then(|text| Moment::parse(&text));
@@ -122,6 +125,12 @@ pub fn install_pure(db: &Connection) -> Result<()> {
             _ => None,
         })
     })
+}
+
+/// The clock, as many seconds ahead of the machine's as `moved` says.
+pub fn set_clock(db: &Connection, moved: Arc<AtomicI64>) -> Result<()> {
+    let now = move |_: &Context<'_>| Ok(Moment::now(moved.load(Ordering::SeqCst)).text());
+    db.create_scalar_function("ts_now", 0, LIVE, now)
 }
 
 /// Functions that tell who asks.

@@ -167,6 +167,18 @@ impl StandIn {
         self.shared.open(ADMIN, "kaizen").expect("the stand-in's database")
     }
 
+    /// From here on a batch or call whose T-SQL contains `when` is not run: it answers one column,
+    /// `line`, with these rows. For what no SQLite can say: FOR JSON, dynamic management views.
+    pub fn teach(&self, when: &str, lines: &[String]) {
+        self.shared.teach(when, lines.to_vec());
+    }
+
+    /// Moves the server's clock ahead of the machine's.
+    pub fn advance(&self, by: std::time::Duration) {
+        let seconds = i64::try_from(by.as_secs()).unwrap_or(i64::MAX);
+        self.shared.clock.fetch_add(seconds, std::sync::atomic::Ordering::SeqCst);
+    }
+
     /// Refuses connections and cuts those there are; what was not committed is rolled back.
     pub fn stop(&mut self) {
         self.listening = None;

@@ -153,6 +153,8 @@ pub fn drop(
             let index = quoted(&format!("{table}:{index}"));
             let if_exists = if forgiving { "IF EXISTS " } else { "" };
             sql.push(format!("DROP INDEX {if_exists}{index}"));
+            let named = name.first().and_then(Token::as_name).unwrap_or_default();
+            sql.push(catalogue::drop_index(&table, named));
             continue;
         }
         if kind.is("SCHEMA") {
@@ -256,15 +258,64 @@ pub fn create_index(
     let keys = after_group(rest, 0)?;
     let filter = rest.iter().position(|token| token.is("WHERE"));
     let filter = filter.map_or(&[][..], |at| &rest[at..]);
+    let clustered = tokens[..at].iter().any(|token| token.is("CLUSTERED"));
     let schema = if table.starts_with('#') { "temp." } else { "" };
-    Ok(vec![format!(
+    let mut sql = vec![format!(
         "CREATE {}INDEX {schema}{} ON {} {} {}",
         if unique { "UNIQUE " } else { "" },
         render(&[Token::name(format!("{table}:{name}"))]),
         render(&[Token::name(table.clone())]),
         render(&rest[..keys]),
         render(&translator.level(filter)?)
-    )])
+    )];
+    if table.starts_with('#') {
+        return Ok(sql);
+    }
+    let included = rest.iter().position(|token| token.is("INCLUDE"));
+    let included = match included {
+        Some(at) => by_commas(&rest[at + 2..after_group(rest, at + 1)? - 1]),
+        None => Vec::new(),
+    };
+    let columns = by_commas(&rest[1..keys - 1]).into_iter().map(|column| (column, false));
+    sql.push(catalogue::add_index(&table, name, unique, clustered));
+    for (number, (column, is_included)) in
+        (1..).zip(columns.chain(included.into_iter().map(|column| (column, true))))
+    {
+        let column_name = column.first().and_then(Token::as_name).unwrap_or_default();
+        let descending = column.last().is_some_and(|token| token.is("DESC"));
+        sql.push(catalogue::add_index_column(
+            &table,
+            name,
+            number,
+            column_name,
+            descending,
+            is_included,
+        ));
+    }
+    Ok(sql)
+}
+
+/// `ALTER INDEX name ON table RESUME` or `ABORT`: the statement of the paused build is told by `paused`.
+pub fn alter_index(
+    tokens: &[Token],
+    translator: &mut Translator<'_>,
+    paused: &dyn Fn(&str, &str) -> Option<String>,
+) -> Result<(String, Vec<String>), SqlError> {
+    let name = tokens.first().and_then(Token::as_name).unwrap_or_default().to_owned();
+    let (table, end) = whole(tokens.get(2..).unwrap_or_default(), translator)?;
+    let how = tokens.get(2 + end).and_then(Token::as_name).unwrap_or_default().to_ascii_uppercase();
+    let Some(statement) = paused(&table, &name) else {
+        let message = format!(
+            "There is no pending resumable index operation for the index '{name}' on '{table}'."
+        );
+        return Err(SqlError::new(10638, 16, message));
+    };
+    let forget = catalogue::forget_build(&table, &name);
+    match how.as_str() {
+        "ABORT" => Ok((String::new(), vec![forget])),
+        "RESUME" => Ok((statement, vec![forget])),
+        other => Err(SqlError::unsupported(format!("ALTER INDEX {other}"))),
+    }
 }
 
 pub fn create_schema(tokens: &[Token]) -> Result<Vec<String>, SqlError> {

@@ -150,6 +150,9 @@ impl Session {
         work: impl FnOnce(&mut Engine) -> Reply,
     ) -> Goes {
         let fault = self.shared.faults.due(text);
+        if let (None, Some(lines)) = (&fault, self.shared.taught(text)) {
+            return self.answer(&crate::engine::lines(lines), ending);
+        }
         let announces_bulk = text
             .trim_start()
             .get(..11)

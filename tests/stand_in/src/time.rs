@@ -17,9 +17,10 @@ pub struct Moment {
 }
 
 impl Moment {
-    pub fn now() -> Self {
+    /// By this machine's clock, moved by so many seconds.
+    pub fn now(moved_s: i64) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let micros = i64::try_from(since.as_micros()).unwrap_or_default();
+        let micros = i64::try_from(since.as_micros()).unwrap_or_default() + moved_s * 1_000_000;
         Self { day: DAYS_TO_1970 + micros / MICROS_A_DAY, micros: micros % MICROS_A_DAY }
     }
 
