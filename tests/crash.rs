@@ -10,6 +10,7 @@
 mod common;
 #[path = "../crates/engine/tests/storage_faults/disk.rs"]
 mod disk;
+mod live;
 #[path = "crash/stage.rs"]
 mod stage;
 
@@ -81,6 +82,47 @@ fn a_run_that_is_rejected_survives_every_crash_point() {
     let killed = stage.kill_everywhere(1);
     println!("rejected: {killed} kills");
     assert!(killed >= 8, "only {killed} points: where are the others?");
+}
+
+/// On a server too, with a script that is one transaction (edition 2) and one that is none (3): the
+/// process dies at each point on the way there, and at the same point on the way back.
+#[test]
+fn a_script_on_a_server_runs_once_wherever_the_process_dies() {
+    let around = ["effect.{}.before_announce", "effect.{}.announced", "effect.{}.before"];
+    let (whole, single) = (
+        ["script.{}.before_commit", "script.{}.after_commit"],
+        ["script.{}.before_statement", "script.{}.after_statement"],
+    );
+    let after = ["effect.{}.after"];
+    for (edition, within) in [(2, whole), (3, single)] {
+        for point in around.iter().chain(&within).chain(&after) {
+            let target = live::Target::new(edition);
+            target.waiting(&[]);
+            target.kaizen(&["approve", "r1", "--reason", "tested"]).exits(0);
+            let dies = |args: &[&str], effect: &str| {
+                let point = point.replace("{}", effect);
+                let died = target.command(args).env("KAIZEN_CRASH_AT", &point).output().unwrap();
+                assert_eq!(died.status.code(), None, "{point} was not passed: {died:?}");
+            };
+            dies(&["resume", "r1"], "up");
+            let watched = target.resumed();
+            assert_eq!(watched["phase"], "evaluate", "{edition} {point}: {watched}");
+            assert_eq!(target.indexes(), [live::INDEX], "{edition} {point}");
+            dies(&["cancel", "r1", "--reason", "enough"], "down");
+            let end = target.kaizen(&["resume", "r1", "--json"]).json();
+            assert_eq!(end["outcome"], "cancelled", "{edition} {point}: {end}");
+            assert_eq!(target.indexes(), [] as [&str; 0], "{edition} {point}");
+            for mark in ["up done", "down done"] {
+                let marks = target.marks().iter().filter(|one| *one == mark).count();
+                assert!(
+                    marks <= 1 && (edition == 3 || marks == 1),
+                    "{point}: {:?}",
+                    target.marks()
+                );
+            }
+            target.kaizen(&["audit", "verify"]).exits(0);
+        }
+    }
 }
 
 /// Every third point first, then one that comes a little later.

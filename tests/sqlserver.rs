@@ -432,8 +432,8 @@ fn an_exported_query_store_is_analyzed_and_ends_at_the_gate() {
             .any(|bytes| bytes.windows(secret.len()).any(|found| found == secret.as_bytes()));
         assert!(!held, "{secret} was stored");
     }
-    let apply = project.kaizen(&["start", SQLSERVER, "--apply", "--from", "r1", "--json"]).exits(6);
-    assert_eq!(apply.error(), "not_yet");
+    let apply = project.kaizen(&["start", SQLSERVER, "--apply", "--from", "r1", "--json"]).exits(2);
+    assert_eq!(apply.error(), "sqlserver_not_configured");
     let live = project.kaizen(&["start", SQLSERVER, "--json"]).exits(2);
     assert_eq!(live.error(), "sqlserver_not_configured");
     project.kaizen(&["audit", "verify"]).exits(0);

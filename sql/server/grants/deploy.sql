@@ -10,7 +10,7 @@ IF NOT EXISTS (SELECT 1 FROM sys.database_principals WHERE name = N'{{login_text
 GO
 IF NOT EXISTS (SELECT 1 FROM sys.schemas WHERE name = N'kaizen') EXEC (N'CREATE SCHEMA kaizen');
 GO
--- Its marker rows: one for each script, never changed.
+-- Its marker rows: one as a script begins that is no transaction, one as it is done; never changed.
 IF NOT EXISTS (
     SELECT 1 FROM sys.tables AS t
     INNER JOIN sys.schemas AS s ON s.schema_id = t.schema_id
@@ -19,11 +19,11 @@ IF NOT EXISTS (
     CREATE TABLE kaizen.applied (
         run_id uniqueidentifier NOT NULL,
         effect nvarchar(40) COLLATE Latin1_General_BIN2 NOT NULL,
-        direction nvarchar(10) COLLATE Latin1_General_BIN2 NOT NULL,
+        state nvarchar(10) COLLATE Latin1_General_BIN2 NOT NULL,
         epoch bigint NOT NULL,
         digest char(64) COLLATE Latin1_General_BIN2 NOT NULL,
         applied_at datetime2(6) NOT NULL CONSTRAINT applied_at_now DEFAULT SYSUTCDATETIME(),
-        CONSTRAINT applied_key PRIMARY KEY (run_id, effect, epoch)
+        CONSTRAINT applied_key PRIMARY KEY (run_id, effect, state, epoch)
     );
 GO
 GRANT SELECT, INSERT ON kaizen.applied TO {{login}};

@@ -2,7 +2,9 @@
 IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = N'{{login_text}}')
     CREATE LOGIN {{login}} WITH PASSWORD = N'{{password}}';
 GO
--- Server-wide views (waits, missing indexes, replicas).
+-- Server-wide views (waits, missing indexes, replicas, what is blocked, what is free): granted in master.
+USE master;
+GO
 GRANT {{view_server}} TO {{login}};
 GO
 USE {{database}};

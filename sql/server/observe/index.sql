@@ -10,6 +10,15 @@ SELECT /* kaizen */ (
         CAST(CASE WHEN x.is_primary_key = 1 OR x.is_unique_constraint = 1 THEN 1 ELSE 0 END AS int) AS is_constraint,
         CAST(x.is_disabled AS int) AS is_disabled,
         x.filter_definition AS filter,
+        -- What an index made again by its columns alone would not be.
+        CAST(CASE WHEN x.fill_factor NOT IN (0, 100) OR x.ignore_dup_key = 1 OR x.is_padded = 1
+            OR EXISTS (
+                SELECT 1 FROM sys.data_spaces AS d
+                WHERE d.data_space_id = x.data_space_id AND (d.type <> 'FG' OR d.is_default = 0))
+            OR EXISTS (
+                SELECT 1 FROM sys.partitions AS t
+                WHERE t.object_id = x.object_id AND t.index_id = x.index_id AND t.data_compression <> 0)
+        THEN 1 ELSE 0 END AS int) AS is_special,
         JSON_QUERY((
             SELECT
                 COL_NAME(c.object_id, c.column_id) AS name,
@@ -17,6 +26,7 @@ SELECT /* kaizen */ (
                 CAST(c.is_included_column AS int) AS included
             FROM sys.index_columns AS c
             WHERE c.object_id = x.object_id AND c.index_id = x.index_id
+                AND (c.key_ordinal > 0 OR c.is_included_column = 1)
             ORDER BY c.is_included_column, c.key_ordinal, c.index_column_id
             FOR JSON PATH
         )) AS columns,

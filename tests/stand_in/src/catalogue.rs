@@ -200,7 +200,7 @@ pub fn install(db: &Connection) -> rusqlite::Result<()> {
             INNER JOIN \"~columns\" AS k ON k.object_id = o.object_id AND k.name = c.column_name;
         CREATE VIEW IF NOT EXISTS \"sys.databases\" AS
             SELECT ts_db_name() AS name, 5 AS database_id,
-                (SELECT at FROM \"~made\") AS create_date;
+                (SELECT at FROM \"~made\") AS create_date, NULL AS group_database_id;
         CREATE VIEW IF NOT EXISTS \"INFORMATION_SCHEMA.TABLES\" AS
             SELECT 'kaizen' AS TABLE_CATALOG, s.name AS TABLE_SCHEMA, o.name AS TABLE_NAME,
                 CASE o.type WHEN 'U' THEN 'BASE TABLE' ELSE 'VIEW' END AS TABLE_TYPE

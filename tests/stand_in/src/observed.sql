@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS "sys.index_resumable_operations" (
     object_id INTEGER, name TEXT, state_desc TEXT, percent_complete REAL, statement TEXT);
 CREATE TABLE IF NOT EXISTS "sys.dm_db_partition_stats" (
     object_id INTEGER, index_id INTEGER, row_count INTEGER, used_page_count INTEGER);
+CREATE TABLE IF NOT EXISTS "sys.dm_db_file_space_usage" (unallocated_extent_page_count INTEGER);
 CREATE TABLE IF NOT EXISTS "sys.dm_db_log_space_usage" (used_log_space_in_percent REAL);
 CREATE TABLE IF NOT EXISTS "sys.dm_hadr_database_replica_states" (
     database_id INTEGER, log_send_queue_size INTEGER, redo_queue_size INTEGER);
@@ -25,7 +26,8 @@ CREATE TABLE IF NOT EXISTS "sys.query_store_query_text" (query_text_id INTEGER, 
 CREATE TABLE IF NOT EXISTS "sys.query_store_query" (
     query_id INTEGER, query_hash TEXT, query_text_id INTEGER, is_internal_query INTEGER);
 CREATE TABLE IF NOT EXISTS "sys.query_store_plan" (
-    plan_id INTEGER, query_id INTEGER, query_plan_hash TEXT, query_plan TEXT);
+    plan_id INTEGER, query_id INTEGER, query_plan_hash TEXT, query_plan TEXT, is_forced_plan INTEGER);
+CREATE TABLE IF NOT EXISTS "sys.database_automatic_tuning_options" (name TEXT, actual_state_desc TEXT);
 CREATE TABLE IF NOT EXISTS "sys.query_store_runtime_stats_interval" (
     runtime_stats_interval_id INTEGER, start_time TEXT, end_time TEXT);
 CREATE TABLE IF NOT EXISTS "sys.query_store_runtime_stats" (

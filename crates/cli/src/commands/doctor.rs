@@ -8,6 +8,7 @@ use crate::{
     trail,
 };
 use kaizen_engine::{
+    error::Classified,
     shell::{Clock, Reader, SystemClock, verify},
     workflow::{self, Target},
 };
@@ -19,7 +20,13 @@ use kaizen_steps::{
         check::{self, Tried, Verdict},
         schema,
     },
-    targets::sqlite::{Workload, database::Database},
+    targets::{
+        sqlite::{Workload, database::Database},
+        sqlserver::{
+            access::{self, Role},
+            check as access_check,
+        },
+    },
 };
 use serde::Serialize;
 use std::path::Path;
@@ -53,6 +60,7 @@ pub async fn run(dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
             journal(&place, &mut found);
             repository(&place, &mut found);
             workflows(&place, &mut found);
+            targets(&place, &mut found).await;
             found.push(room(&place));
         }
     }
@@ -200,6 +208,53 @@ fn workflow_at(place: &Place, path: &Path) -> Result<String, Failure> {
             .next(format!("git rm --cached {relative} && echo {relative} >> .gitignore")));
     }
     Ok(format!("{name}: {} queries on {relative}", workload.queries.len()))
+}
+
+/// The logins of each SQL Server target: what is missing and what that disables.
+async fn targets(place: &Place, found: &mut Vec<Finding>) {
+    let files = std::fs::read_dir(place.root.join("workflows")).into_iter().flatten().flatten();
+    let mut paths: Vec<_> = files.map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        // One that cannot be read has been named.
+        let Ok(project) = Project::open(&place.root, &path) else { continue };
+        let target = &project.definition.target;
+        let Target::Sqlserver { name, .. } = target else { continue };
+        for (role, login) in [(Role::Observe, "observe"), (Role::Deploy, "deploy")] {
+            // Whoever only looks needs no login to deploy.
+            let variable = format!("{}_DEPLOY", workflow::variable(name));
+            if role == Role::Deploy && std::env::var_os(variable).is_none() {
+                continue;
+            }
+            let connector = match access::connector(target, role) {
+                Ok(Some(connector)) => connector,
+                Ok(None) | Err(access::Error::NotConfigured { .. }) => continue,
+                Err(error) => {
+                    found.push(wrong("target", Failure::usage(error.code(), error.to_string())));
+                    continue;
+                }
+            };
+            match access_check::check(&connector, role).await {
+                Err(error) => {
+                    let mend = error.mend().join("; or ");
+                    let failure = Failure::from(error);
+                    found.push(Finding { mend: Some(mend), ..wrong("target", failure) });
+                }
+                Ok(tried) => {
+                    let lacks: Vec<Finding> = tried.iter().filter_map(target_grant).collect();
+                    if lacks.is_empty() {
+                        let place = connector.place();
+                        found.push(ok("target", format!("{name}: the login to {login}: {place}")));
+                    }
+                    found.extend(lacks);
+                }
+            }
+        }
+    }
+}
+
+fn target_grant(tried: &Tried) -> Option<Finding> {
+    grant(tried).map(|finding| Finding { name: "target login", ..finding })
 }
 
 /// The trail in SQL Server, as far as one comes: each thing that is missing hides those behind it.

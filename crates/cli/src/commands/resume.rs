@@ -9,7 +9,7 @@ use crate::{
     view,
 };
 use kaizen_engine::{
-    journal::{Due, Status, due},
+    journal::{Command, Due, Refusal, Status, due},
     shell::{Clock, Error, SystemClock},
 };
 use std::path::Path;
@@ -25,12 +25,22 @@ pub async fn run(args: &Resume, dir: Option<&Path>, out: Out) -> Result<u8, Fail
             return Err(Failure::usage("already_finished", message)
                 .next(format!("kaizen show {}", run.name())));
         }
+        if let Status::Sleeping { .. } = run.status {
+            // Whoever names a run wants it looked at now, whatever it waits for.
+            let engine = shared::engine(&place, &run, out)?;
+            let number = run.created.number;
+            match engine.operate(number, &crate::context::os_user(), Command::Wake).await {
+                Ok(_) | Err(Error::Refused(Refusal::Stale { .. })) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         return shared::drive(&place, &run, out).await;
     }
     all(&place, out).await
 }
 
 async fn all(place: &Place, out: Out) -> Result<u8, Failure> {
+    shared::end_forcing(place).await?;
     let reader = place.reader()?;
     let mut views = Vec::new();
     let mut worst = exit::DONE;

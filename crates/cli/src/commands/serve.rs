@@ -15,7 +15,13 @@ use kaizen_engine::{
         relay::{Limits, RelayError},
     },
 };
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+/// How often plans are looked for whose time of being forced is over.
+const FORCED_EVERY: Duration = Duration::from_secs(600);
 
 /// The longest pause after a server that is away.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -89,7 +95,15 @@ async fn ship(place: &Place) -> Result<(), String> {
 }
 
 async fn wake(place: &Place, every: Duration, out: Out) {
+    let mut looked: Option<Instant> = None;
     loop {
+        // It reads the whole history: not at every turn.
+        if looked.is_none_or(|at| at.elapsed() > FORCED_EVERY) {
+            looked = Some(Instant::now());
+            if let Err(failure) = shared::end_forcing(place).await {
+                tracing::error!(message = failure.message, "forced plans were not looked at");
+            }
+        }
         for number in unfinished(place) {
             // One that cannot go on does not keep the others from it.
             if let Err(failure) = go_on(place, number, out).await {

@@ -8,8 +8,14 @@ use crate::{
     view::{self, Full},
 };
 use kaizen_engine::{
-    journal::{Due, Event, Fact, Live, Run, Status},
-    shell::{Engine, Error, Reader, Stop},
+    journal::{Command, Due, Event, Fact, Live, Outcome, Run, Status, event::ENGINE},
+    shell::{Clock as _, Engine, Error, Reader, Stop, SystemClock},
+    workflow::Target,
+};
+use kaizen_steps::{
+    payload::ProvenanceRecord,
+    project::Project,
+    sql::{self, tsql},
 };
 use std::sync::Arc;
 
@@ -34,6 +40,38 @@ pub fn engine(place: &Place, run: &Run, out: Out) -> Result<Engine, Failure> {
     let watcher = Arc::new(Watcher::new(place.journal.clone(), out.json));
     watcher.skip(run);
     place.engine(project, place.store()?, watcher)
+}
+
+/// Asks for the end of forced plans whose time is over, as far as they stand: whoever drives next takes
+/// them back.
+pub async fn end_forcing(place: &Place) -> Result<(), Failure> {
+    if !has_server(place) {
+        return Ok(());
+    }
+    let now = SystemClock.now();
+    for row in place.reader()?.history()? {
+        let Ok(record) = row.record.read::<ProvenanceRecord>() else { continue };
+        let up = record.up.filter(|_| record.outcome == Outcome::Kept.word()).unwrap_or_default();
+        let statements: Vec<String> =
+            sql::split(&up).into_iter().flatten().map(|statement| statement.text).collect();
+        let ends = tsql::forced(&statements).into_iter().map(|forcing| forcing.until).min();
+        let Some(until) = ends.filter(|until| *until <= now) else { continue };
+        let reason = format!("the plan was to be forced until {until}");
+        let (number, command) = (row.run, Command::Rollback { reason, later: Vec::new() });
+        let asked = place.store()?.write(move |tx| tx.operate(number, ENGINE, command)).await;
+        if let Err(error) = asked {
+            tracing::warn!(run = number, %error, "its forced plan's time is over");
+        }
+    }
+    Ok(())
+}
+
+/// Whether a workflow of this project is about a SQL Server database.
+fn has_server(place: &Place) -> bool {
+    let files = std::fs::read_dir(place.root.join("workflows")).into_iter().flatten().flatten();
+    files
+        .filter_map(|file| Project::open(&place.root, &file.path()).ok())
+        .any(|project| matches!(project.definition.target, Target::Sqlserver { .. }))
 }
 
 /// Drives a run and shows where it stopped. The exit code is that of its state.

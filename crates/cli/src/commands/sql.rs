@@ -151,11 +151,12 @@ fn targets(dir: Option<&Path>) -> Result<Vec<(String, Connector)>, Failure> {
     for path in files.map(|entry| entry.path()) {
         // One that cannot be read is the doctor's to name.
         let Ok(project) = Project::open(&place.root, &path) else { continue };
-        if let Target::Sqlserver { name, .. } = &project.definition.target
-            && let Some(connector) =
-                Connector::from_env(&workflow::variable(name)).map_err(trail::failure)?
-        {
-            found.insert(name.clone(), connector);
+        let Target::Sqlserver { name, .. } = &project.definition.target else { continue };
+        for (suffix, login) in [("", "observe"), ("_DEPLOY", "deploy")] {
+            let variable = format!("{}{suffix}", workflow::variable(name));
+            if let Some(connector) = Connector::from_env(&variable).map_err(trail::failure)? {
+                found.insert(format!("{name} ({login})"), connector);
+            }
         }
     }
     Ok(found.into_iter().collect())

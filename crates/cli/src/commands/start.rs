@@ -107,11 +107,6 @@ fn refuse_unfit(project: &Project, args: &Start) -> Result<(), Failure> {
             Err(Failure::usage("wrong_target", message)
                 .next("kaizen init --sqlserver NAME --database DB"))
         }
-        Target::Sqlserver { .. } if args.apply => {
-            let message = "deploying to SQL Server is not here yet: a run on one ends at the gate";
-            Err(Failure { exit: exit::REFUSED, ..Failure::usage("not_yet", message) }
-                .next(format!("kaizen start {workflow}")))
-        }
         Target::Sqlserver { name, .. } if args.from_export.is_none() => {
             let variable = workflow::variable(name);
             match Connector::from_env(&variable).map_err(trail::failure)? {

@@ -61,7 +61,7 @@ pub fn full(evidence: &Evidence, probability: f64) -> String {
     if let Some(size) = &evidence.size {
         text += &format!("  size {} -> {}", bytes(size.before_bytes), bytes(size.after_bytes));
         if let (Some(before), Some(after)) = (size.write_before_ms, size.write_after_ms) {
-            text += &format!("; writing a sample of rows {} -> {} ms", ms(before), ms(after));
+            text += &format!("; writing takes {} -> {} ms", ms(before), ms(after));
         }
         text.push('\n');
     }
@@ -82,25 +82,31 @@ fn check_line(check: &Check) -> String {
 }
 
 fn queries(queries: &[QueryEvidence]) -> String {
-    let head = [
+    let mut head = vec![
         ("query", Align::Left),
         ("weight", Align::Right),
         ("before ms", Align::Right),
         ("after ms", Align::Right),
         ("better", Align::Right),
-        ("VM steps before", Align::Right),
-        ("after", Align::Right),
     ];
+    // A server counts no steps.
+    let counted = queries.iter().any(|query| query.before.vm_steps + query.after.vm_steps > 0);
+    if counted {
+        head.extend([("VM steps before", Align::Right), ("after", Align::Right)]);
+    }
     let row = |query: &QueryEvidence| {
-        vec![
+        let mut row = vec![
             query.name.clone(),
             format!("{}", query.weight),
             ms(query.before_ms),
             ms(query.after_ms),
             query.improvement.map_or_else(|| "-".to_owned(), |e| better(e.pct)),
-            query.before.vm_steps.to_string(),
-            query.after.vm_steps.to_string(),
-        ]
+        ];
+        if counted {
+            row.push(query.before.vm_steps.to_string());
+            row.push(query.after.vm_steps.to_string());
+        }
+        row
     };
     table(&head, &queries.iter().map(row).collect::<Vec<_>>())
 }

@@ -43,6 +43,9 @@ pub fn full(full: &Full, with_diff: bool) -> String {
     if let Some(at) = run.finished_at {
         text += &format!("  ended   {at}\n");
     }
+    if let Status::Sleeping { until, why, .. } = &run.status {
+        text += &format!("  sleeps until {until}: {why}\n");
+    }
     text += &compacted(full);
     text += &full.analysis.as_ref().map(super::server::analysis).unwrap_or_default();
     text += &change(full, with_diff);
@@ -100,10 +103,13 @@ fn change_text(change: &ChangeSet, full: &Full, with_diff: bool) -> String {
     if let Some(digest) = full.digest() {
         text += &format!("  digest {digest}\n");
     }
+    let measured = change.preflight.pairs > 0 || change.preflight.improvement.is_some();
     let heading = if evidence::is_unmeasured(&change.preflight) {
         "preflight, nothing measured:"
-    } else {
+    } else if measured {
         "preflight, measured on copies:"
+    } else {
+        "preflight:"
     };
     text += &format!("\n{}\n", paint(BOLD, heading));
     text += &indent(&evidence::full(&change.preflight, change.probability.posterior));

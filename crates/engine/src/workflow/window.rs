@@ -36,6 +36,16 @@ impl FromStr for Window {
         if fields != 5 {
             return Err(format!("`{begins}` has {fields} fields instead of 5: {form}"));
         }
+        let (day, weekday) = (begins.split_whitespace().nth(2), begins.split_whitespace().nth(4));
+        // Numbers of weekdays begin at 0 in some crons and at 1 in this one; names are names.
+        if weekday.is_some_and(|field| field.contains(|c: char| c.is_ascii_digit())) {
+            return Err(format!("`{begins}` numbers a weekday: write Mon, Tue, … or Mon-Fri"));
+        }
+        if day != Some("*") && weekday != Some("*") {
+            return Err(format!(
+                "`{begins}` names a day of the month and a weekday: write one of them"
+            ));
+        }
         // The crate's first field is seconds.
         let begins = Schedule::from_str(&format!("0 {}", begins.trim()))
             .map_err(|error| format!("`{begins}` is no cron expression ({error}): {form}"))?;
@@ -138,6 +148,8 @@ mod tests {
             ("Sat 22:00", "for how long"),
             ("0 0 22 * * Sat for 6h", "6 fields"),
             ("0 25 * * * for 6h", "no cron expression"),
+            ("0 22 * * 6 for 6h", "numbers a weekday"),
+            ("0 22 1 * Sat for 6h", "one of them"),
             ("0 22 * * Sat for ever", "no duration"),
             ("0 22 * * Sat for 30d", "from a minute to 7 days"),
             ("0 22 * * Sat for 1s", "from a minute to 7 days"),

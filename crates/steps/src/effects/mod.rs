@@ -3,8 +3,10 @@
 //! Each effect has a plan that says exactly what will be done, a probe, and the doing itself.
 //! When which is due, and what follows from a failure, is the engine's business.
 
+mod calendar;
 mod repository;
 mod script;
+mod server;
 
 use crate::{
     payload::ChangeSet,
@@ -16,6 +18,7 @@ use kaizen_engine::{
     digest::Digest,
     journal::{Binding, Effect},
     step::{Context, Effects, Probe, StepError},
+    workflow::Target,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -53,8 +56,12 @@ impl ProjectEffects {
 impl Effects for ProjectEffects {
     async fn binding(&self, cx: &Context) -> Result<Binding, StepError> {
         self.with(cx, |doing| {
+            calendar::may_deploy(doing)?;
             repository::preconditions(doing)?;
-            binding(&doing.project, &doing.change, &doing.change.preflight)
+            match doing.is_server() {
+                true => server::binding(doing),
+                false => binding(&doing.project, &doing.change, &doing.change.preflight),
+            }
         })
         .await
     }
@@ -62,6 +69,11 @@ impl Effects for ProjectEffects {
     async fn plan(&self, effect: Effect, cx: &Context) -> Result<Value, StepError> {
         self.with(cx, move |doing| {
             doing.cx.progress(&format!("planning {effect}"));
+            match effect.undone_by() {
+                Some(_) if effect == Effect::Up => calendar::may_go_on(doing)?,
+                Some(_) => {}
+                None => calendar::may_undo(doing)?,
+            }
             match effect {
                 Effect::Commit => repository::plan_commit(doing),
                 Effect::Worktree => repository::plan_worktree(doing, Effect::Commit),
@@ -69,6 +81,7 @@ impl Effects for ProjectEffects {
                 Effect::Revert => repository::plan_revert(doing),
                 Effect::RevertWorktree => repository::plan_worktree(doing, Effect::Revert),
                 Effect::RevertPush => repository::plan_push(doing, Effect::Revert),
+                Effect::Up | Effect::Down if doing.is_server() => server::plan(doing, effect),
                 Effect::Up | Effect::Down => script::plan(doing, effect),
             }
         })
@@ -87,6 +100,7 @@ impl Effects for ProjectEffects {
             Effect::Commit | Effect::Revert => repository::probe_commit(doing, &plan, &head),
             Effect::Worktree | Effect::RevertWorktree => repository::probe_worktree(doing, &plan),
             Effect::Push | Effect::RevertPush => repository::probe_push(doing, &plan),
+            Effect::Up | Effect::Down if doing.is_server() => server::probe(doing, effect, &plan),
             Effect::Up | Effect::Down => Ok(script::probe(doing, effect)),
         })
         .await
@@ -102,12 +116,19 @@ impl Effects for ProjectEffects {
         let (plan, head) = (plan.clone(), *head);
         self.with(cx, move |doing| {
             doing.cx.progress(&format!("doing {effect}"));
+            if effect == Effect::Up {
+                // It may have been announced in another window, or before a freeze.
+                calendar::may_go_on(doing)?;
+            }
             match effect {
                 Effect::Commit | Effect::Revert => repository::commit(doing, &plan, &head),
                 Effect::Worktree | Effect::RevertWorktree => {
                     repository::sync_worktree(doing, &plan)
                 }
                 Effect::Push | Effect::RevertPush => repository::push(doing, &plan),
+                Effect::Up | Effect::Down if doing.is_server() => {
+                    server::apply(doing, effect, &plan)
+                }
                 Effect::Up | Effect::Down => script::apply(doing, effect),
             }
         })
@@ -115,7 +136,11 @@ impl Effects for ProjectEffects {
     }
 
     async fn verify_rollback(&self, cx: &Context) -> Result<Value, StepError> {
-        self.with(cx, script::verify_rollback).await
+        self.with(cx, |doing| match doing.is_server() {
+            true => server::verify_rollback(doing),
+            false => script::verify_rollback(doing),
+        })
+        .await
     }
 }
 
@@ -139,6 +164,10 @@ fn probed(probe: crate::adapters::Probe, receipt: Value) -> Probe {
 }
 
 impl Doing {
+    fn is_server(&self) -> bool {
+        matches!(self.project.definition.target, Target::Sqlserver { .. })
+    }
+
     fn repository(&self) -> Result<crate::adapters::git::Repo, StepError> {
         self.project.repository().map_err(step)
     }

@@ -30,11 +30,6 @@ struct Push {
 
 /// What must hold of the repository before anything is done to it.
 pub fn preconditions(doing: &Doing) -> Result<(), StepError> {
-    // The run has pinned its definition; a freeze counts from the moment it is written.
-    if doing.project.is_frozen_now() {
-        let message = format!("deployments are frozen: {} says so", doing.project.workflow_path);
-        return Err(StepError::operator("frozen", message));
-    }
     let repo = doing.repository()?;
     repo.preconditions().map_err(step)?;
     repo.check_not_elsewhere(&doing.change.branch).map_err(step)?;

@@ -55,6 +55,8 @@ pub struct Features {
     pub past_rate_of_kind: f64,
 }
 
+/// What came later has no mark of its own: a model fitted before it would read the marks behind it
+/// wrongly.
 const KINDS: [Kind; 9] = [
     Kind::Statistics,
     Kind::Index,

@@ -18,6 +18,8 @@ use std::{collections::BTreeMap, fmt, ops::Deref, sync::Arc};
 pub enum Kind {
     /// Refreshes planner statistics (`ANALYZE`).
     Statistics,
+    /// Forces a plan of Query Store, until a time.
+    Plan,
     /// Creates indexes.
     Index,
     /// Drops indexes (and perhaps creates others): judged by size and write cost.
@@ -129,6 +131,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Kind::Statistics => "statistics",
+            Kind::Plan => "plan",
             Kind::Index => "index",
             Kind::DropIndex => "drop_index",
             Kind::Code => "code",

@@ -1,7 +1,7 @@
 //! Phase 4. Deploy's effects are done one by one, announced and probed; this is what remains:
 //! saying what stands deployed.
 
-use super::{blocking, step};
+use super::{blocking, server, step};
 use crate::{
     payload::{ChangeSet, Deployment},
     project::Project,
@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use kaizen_engine::{
     journal::Effect,
     step::{Context, Step, StepError},
+    workflow::Target,
 };
 use std::sync::Arc;
 
@@ -30,13 +31,19 @@ impl Step for Deploy {
             let commit =
                 cx.done(Effect::Commit).and_then(|(_, receipt)| receipt["commit"].as_str());
             let pushed = cx.done(Effect::Push).and_then(|(_, receipt)| receipt["remote"].as_str());
-            let database = Database::open(&project.database()).map_err(step)?;
+            let schema_digest = match &project.definition.target {
+                Target::Sqlite { .. } => {
+                    let database = Database::open(&project.database()).map_err(step)?;
+                    database.schema_digest().map_err(step)?
+                }
+                Target::Sqlserver { .. } => server::after::schema_digest(&project, &cx)?,
+            };
             Ok(Deployment {
                 branch: change.branch.clone(),
                 commit: commit.map(str::to_owned),
                 pushed_to: pushed.map(str::to_owned),
                 applied: cx.done(Effect::Up).is_some(),
-                schema_digest: database.schema_digest().map_err(step)?,
+                schema_digest,
             })
         })
         .await

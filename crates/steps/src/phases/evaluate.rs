@@ -1,7 +1,7 @@
 //! Phase 5. Evaluate decides keep or roll back: a fresh snapshot of the deployed database, with
 //! the change and with it undone.
 
-use super::{blocking, measuring, past, step};
+use super::{blocking, measuring, past, server, step};
 use crate::{
     evidence::posterior,
     payload::{ChangeSet, Deployment, Evaluation, Evidence, Verdict},
@@ -13,7 +13,10 @@ use crate::{
     },
 };
 use async_trait::async_trait;
-use kaizen_engine::step::{Context, Step, StepError};
+use kaizen_engine::{
+    step::{Context, Step, StepError},
+    workflow::Target,
+};
 use std::{path::Path, sync::Arc};
 
 /// Phase 5.
@@ -27,6 +30,9 @@ impl Step for Evaluate {
     type Output = Evaluation;
 
     async fn run(&self, deployment: Deployment, cx: &Context) -> Result<Evaluation, StepError> {
+        if let Target::Sqlserver { .. } = &self.project.definition.target {
+            return server::after::evaluate(&self.project, cx).await;
+        }
         let (project, cx) = (self.project.clone(), cx.clone());
         blocking(move || evaluate(&project, &cx, &deployment)).await
     }
@@ -41,6 +47,16 @@ fn evaluate(
         .output()?
         .ok_or_else(|| StepError::bug("missing_checkpoint", "generate has no checkpoint"))?;
     let evidence = evidence(project, cx, &change, deployment)?;
+    judged(project, cx, &change, evidence)
+}
+
+/// What follows from the evidence.
+pub(super) fn judged(
+    project: &Project,
+    cx: &Context,
+    change: &ChangeSet,
+    evidence: Evidence,
+) -> Result<Evaluation, StepError> {
     let reader = cx.reader()?;
     let prior = past::prior(&reader, &past::all(cx, &reader)?, &change.features)?;
     let objective = measuring::objective(change.kind);
@@ -100,7 +116,7 @@ fn tests(
 ) -> Result<crate::payload::Check, StepError> {
     let copy = || {
         let copies = copies::prepare_copies(snapshot, dir, Change::Deployed { down: "" });
-        Ok(copies.map_err(step)?.after)
+        Ok(Some(copies.map_err(step)?.after))
     };
     measuring::run_tests(project, cx, change, dir, copy)
 }

@@ -62,7 +62,7 @@ fn generate(project: &Project, cx: &Context, proposal: Proposal) -> Result<Chang
         Target::Sqlserver { .. } => {
             let scripts = Scripts::of_tsql(&candidate.change)?;
             let change = change(project, candidate, source, scripts)?;
-            server::judge(project, cx, change)
+            server::before::judge(project, cx, change)
         }
     }
 }
@@ -377,7 +377,7 @@ fn preflight(
             return Ok(measuring::failed(checks));
         }
     }
-    let copy = || changed_copy(snapshot, &dir, change);
+    let copy = || changed_copy(snapshot, &dir, change).map(Some);
     checks.push(measuring::run_tests(project, cx, change, &dir, copy)?);
     if measuring::first_failure(&checks).is_some() {
         return Ok(measuring::failed(checks));

@@ -55,6 +55,7 @@ pub fn objective(kind: Kind) -> Objective {
     match kind {
         Kind::DropIndex => Objective::Size,
         Kind::Statistics
+        | Kind::Plan
         | Kind::Index
         | Kind::Code
         | Kind::View
@@ -111,13 +112,14 @@ pub fn first_failure(checks: &[Check]) -> Option<&Check> {
 }
 
 /// Runs the workflow's test commands in a scratch worktree with the change's files, against a
-/// copy of the database with the change that `copy` makes. A missing, failed or timed-out test is a failure.
+/// copy of the database with the change that `copy` makes, where there can be one. A missing, failed or
+/// timed-out test is a failure.
 pub fn run_tests(
     project: &Project,
     cx: &Context,
     change: &payload::Change,
     dir: &Path,
-    copy: impl FnOnce() -> Result<PathBuf, StepError>,
+    copy: impl FnOnce() -> Result<Option<PathBuf>, StepError>,
 ) -> Result<Check, StepError> {
     let check = |result, detail: String| Check { name: TESTS.to_owned(), result, detail };
     let commands = &project.definition.evaluate.tests;
@@ -140,7 +142,9 @@ pub fn run_tests(
         let mut command =
             Command::new(argv.clone(), &worktree, project.definition.evaluate.tests_timeout);
         command.output_cap = OUTPUT_CAP;
-        command.env.insert("KAIZEN_DATABASE".to_owned(), database.display().to_string());
+        if let Some(database) = &database {
+            command.env.insert("KAIZEN_DATABASE".to_owned(), database.display().to_string());
+        }
         let outcome = match command.run() {
             Ok(output) if output.success() => continue,
             Ok(output) => match output.status {

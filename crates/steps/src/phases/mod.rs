@@ -11,10 +11,10 @@ pub mod generate;
 pub mod record_provenance;
 pub mod update_weights;
 
-mod measuring;
+pub(crate) mod measuring;
 mod past;
 mod policy;
-mod server;
+pub(crate) mod server;
 
 use crate::project::Project;
 use kaizen_engine::{
@@ -50,6 +50,11 @@ where
         Ok(result) => result,
         Err(error) => Err(StepError::bug("panicked", format!("a step panicked: {error}"))),
     }
+}
+
+/// Waits for asynchronous work from within [`blocking`].
+pub(crate) fn wait<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Handle::current().block_on(work)
 }
 
 /// An error of a room below, as the engine takes it.

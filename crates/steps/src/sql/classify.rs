@@ -96,7 +96,7 @@ pub fn classify(
 pub fn least_risk(kind: Kind) -> Risk {
     match kind {
         Kind::Statistics | Kind::Index => Risk::Low,
-        Kind::DropIndex | Kind::Code | Kind::View | Kind::Schema => Risk::Medium,
+        Kind::Plan | Kind::DropIndex | Kind::Code | Kind::View | Kind::Schema => Risk::Medium,
         Kind::Trigger | Kind::Data => Risk::High,
         Kind::Unclassified => Risk::Critical,
     }

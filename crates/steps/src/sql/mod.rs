@@ -13,6 +13,7 @@ mod classify_tests;
 mod depth;
 mod error;
 mod forbidden;
+pub mod forcing;
 mod lexer;
 mod literals;
 mod secrets;

@@ -7,19 +7,98 @@
 use super::{
     classify::{Classification, Declared, least_risk},
     error::{Error, Refusal, Script, excerpt},
+    forcing::{Forcing, Way},
     lexer::{Shape, Token, tokens},
     split::{Statement, split},
 };
 use crate::payload::{Kind, Risk};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+
+/// An index as a statement defines it, and as the catalogue must show it afterwards. Names are as they
+/// were written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexDefinition {
+    pub schema: String,
+    pub table: String,
+    pub name: String,
+    pub unique: bool,
+    pub clustered: bool,
+    /// Key columns, `true`: descending.
+    pub keys: Vec<(String, bool)>,
+    pub included: Vec<String>,
+}
+
+/// How an index is built.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct How {
+    /// Others may use the table meanwhile.
+    pub online: bool,
+    /// It can be paused, and goes on where it was.
+    pub resumable: bool,
+}
 
 /// What a statement does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Action {
-    CreateIndex { name: String, unique: bool, clustered: bool },
-    DropIndex { name: String },
-    UpdateStatistics,
+pub enum Action {
+    CreateIndex {
+        index: IndexDefinition,
+        how: How,
+    },
+    DropIndex {
+        schema: String,
+        table: String,
+        name: String,
+    },
+    /// Forces a plan of Query Store, or takes that back.
+    Plan {
+        forcing: Forcing,
+        way: Way,
+    },
+    UpdateStatistics {
+        schema: String,
+        table: String,
+    },
     Unknown,
+}
+
+/// What a statement does, as far as Kaizen understands it whole.
+#[must_use]
+pub fn action(statement: &str) -> Action {
+    if let Some((forcing, way)) = Forcing::read(statement) {
+        return Action::Plan { forcing, way };
+    }
+    let Ok(tokens) = tokens(statement) else { return Action::Unknown };
+    parsed(&tokens).map_or(Action::Unknown, |understood| understood.action)
+}
+
+/// The tables that statements are on, as they are written: `schema.table`.
+#[must_use]
+pub fn tables(statements: &[String]) -> Vec<String> {
+    let named = |statement: &String| match action(statement) {
+        Action::CreateIndex { index, .. } => Some(format!("{}.{}", index.schema, index.table)),
+        Action::DropIndex { schema, table, .. } | Action::UpdateStatistics { schema, table } => {
+            Some(format!("{schema}.{table}"))
+        }
+        Action::Plan { .. } | Action::Unknown => None,
+    };
+    let mut tables: Vec<String> = statements.iter().filter_map(named).collect();
+    tables.sort();
+    tables.dedup();
+    tables
+}
+
+/// What statements force.
+#[must_use]
+pub fn forced(statements: &[String]) -> Vec<Forcing> {
+    let forced = statements.iter().filter_map(|statement| Forcing::read(statement));
+    forced.filter(|(_, way)| *way == Way::Force).map(|(forcing, _)| forcing).collect()
+}
+
+/// Whether a script cannot be one transaction: an index is built online or resumably, a plan is forced.
+#[must_use]
+pub fn is_probed(statements: &[String]) -> bool {
+    statements.iter().any(|statement| action(statement).is_probed())
 }
 
 struct Understood {
@@ -98,7 +177,40 @@ pub fn classify(
     })
 }
 
+/// What is understood, and that what cannot be one transaction holds nothing that needs one.
 fn read(script: Script, text: &str) -> Result<Vec<(Statement, Understood)>, Refusal> {
+    let read = understood(script, text)?;
+    if !read.iter().any(|(_, understood)| understood.action.is_probed()) {
+        return Ok(read);
+    }
+    let told_by_catalogue = |action: &Action| match action {
+        Action::CreateIndex { .. } | Action::DropIndex { .. } | Action::Plan { .. } => true,
+        Action::UpdateStatistics { .. } | Action::Unknown => false,
+    };
+    let name = |action: &Action| match action {
+        Action::CreateIndex { index: IndexDefinition { name, .. }, .. }
+        | Action::DropIndex { name, .. } => name.to_lowercase(),
+        Action::Plan { forcing, .. } => format!("{} {}", forcing.query, forcing.plan),
+        Action::UpdateStatistics { .. } | Action::Unknown => String::new(),
+    };
+    let mut names = BTreeSet::new();
+    for (number, (statement, understood)) in (1..).zip(&read) {
+        let why = if !told_by_catalogue(&understood.action) {
+            "a script that builds an index ONLINE or RESUMABLE, or forces a plan, is no transaction, and \
+             holds nothing but these and DROP INDEX: put this into a change of its own"
+        } else if !names.insert(name(&understood.action)) {
+            "a script that builds an index ONLINE or RESUMABLE, or forces a plan, is no transaction, and \
+             how far it came is told by the catalogue: it names each once"
+        } else {
+            continue;
+        };
+        let (line, text, why) = (statement.line, excerpt(statement), why.to_owned());
+        return Err(Refusal::Forbidden { script, number, line, text, why });
+    }
+    Ok(read)
+}
+
+fn understood(script: Script, text: &str) -> Result<Vec<(Statement, Understood)>, Refusal> {
     let statements = split(text).map_err(|source| Refusal::Unreadable { script, source })?;
     let mut read = Vec::new();
     for (number, statement) in (1..).zip(statements) {
@@ -140,17 +252,32 @@ fn admit(
 
 /// Whether a statement of the down script does no more than take back one of the up script.
 fn takes_back(down: &Action, up: &[(Statement, Understood)]) -> bool {
-    let Action::DropIndex { name } = down else { return false };
-    up.iter().any(
-        |(_, made)| matches!(&made.action, Action::CreateIndex { name: made, .. } if made == name),
-    )
+    if let Action::Plan { forcing, way: Way::Unforce } = down {
+        let same = |made: &Forcing| (&made.query, &made.plan) == (&forcing.query, &forcing.plan);
+        return up.iter().any(|(_, made)| {
+            matches!(&made.action, Action::Plan { forcing, way: Way::Force } if same(forcing))
+        });
+    }
+    let Action::DropIndex { name, .. } = down else { return false };
+    up.iter().any(|(_, made)| {
+        matches!(&made.action, Action::CreateIndex { index, .. } if index.name.eq_ignore_ascii_case(name))
+    })
 }
 
 impl Action {
+    const fn is_probed(&self) -> bool {
+        match self {
+            Action::CreateIndex { how, .. } => how.online || how.resumable,
+            Action::Plan { .. } => true,
+            Action::DropIndex { .. } | Action::UpdateStatistics { .. } | Action::Unknown => false,
+        }
+    }
+
     const fn kind(&self) -> Kind {
         match self {
-            Action::UpdateStatistics => Kind::Statistics,
-            Action::CreateIndex { clustered: true, .. } => Kind::Schema,
+            Action::UpdateStatistics { .. } => Kind::Statistics,
+            Action::Plan { .. } => Kind::Plan,
+            Action::CreateIndex { index, .. } if index.clustered => Kind::Schema,
             Action::CreateIndex { .. } => Kind::Index,
             Action::DropIndex { .. } => Kind::DropIndex,
             Action::Unknown => Kind::Unclassified,
@@ -159,26 +286,27 @@ impl Action {
 
     const fn risk(&self) -> Risk {
         match self {
-            Action::UpdateStatistics
-            | Action::CreateIndex { unique: false, clustered: false, .. } => Risk::Low,
-            Action::CreateIndex { clustered: true, .. } => Risk::High,
-            Action::CreateIndex { .. } | Action::DropIndex { .. } => Risk::Medium,
+            Action::CreateIndex { index, .. } if index.clustered => Risk::High,
+            Action::CreateIndex { index, .. } if index.unique => Risk::Medium,
+            Action::UpdateStatistics { .. } | Action::CreateIndex { .. } => Risk::Low,
+            Action::DropIndex { .. } | Action::Plan { .. } => Risk::Medium,
             Action::Unknown => Risk::Critical,
         }
     }
 
     fn human(&self) -> Option<String> {
         match self {
-            Action::CreateIndex { clustered: true, name, .. } => {
-                Some(format!("stores the table anew in the order of `{name}`"))
+            Action::CreateIndex { index, .. } if index.clustered => {
+                Some(format!("stores the table anew in the order of `{}`", index.name))
             }
-            Action::CreateIndex { unique: true, name, .. } => {
-                Some(format!("makes a constraint of the index `{name}`"))
+            Action::CreateIndex { index, .. } if index.unique => {
+                Some(format!("makes a constraint of the index `{}`", index.name))
             }
             Action::Unknown => Some("could not be parsed".to_owned()),
-            Action::CreateIndex { .. } | Action::DropIndex { .. } | Action::UpdateStatistics => {
-                None
-            }
+            Action::CreateIndex { .. }
+            | Action::DropIndex { .. }
+            | Action::Plan { .. }
+            | Action::UpdateStatistics { .. } => None,
         }
     }
 }
@@ -201,11 +329,44 @@ const FORBIDDEN: [(&[&str], &str); 5] = [
     ),
 ];
 
+/// Words that begin a statement of T-SQL; whatever else does is the name of a procedure.
+const BEGINNINGS: [&str; 26] = [
+    "ALTER",
+    "CREATE",
+    "DECLARE",
+    "DELETE",
+    "DISABLE",
+    "DROP",
+    "ENABLE",
+    "FETCH",
+    "IF",
+    "INSERT",
+    "MERGE",
+    "OPEN",
+    "CLOSE",
+    "DEALLOCATE",
+    "PRINT",
+    "RAISERROR",
+    "RETURN",
+    "SELECT",
+    "SET",
+    "THROW",
+    "TRUNCATE",
+    "UPDATE",
+    "WAITFOR",
+    "WHILE",
+    "WITH",
+    "GOTO",
+];
+
 /// The schema that is Kaizen's own.
 const RESERVED: &str = "kaizen";
 
 fn understand(statement: &Statement) -> Result<Understood, String> {
     let unknown = Understood { action: Action::Unknown, table: None };
+    if let Some((forcing, way)) = Forcing::read(&statement.text) {
+        return Ok(Understood { action: Action::Plan { forcing, way }, table: None });
+    }
     // `split` has read them before.
     let Ok(tokens) = tokens(&statement.text) else { return Ok(unknown) };
     for (words, why) in FORBIDDEN {
@@ -213,13 +374,35 @@ fn understand(statement: &Statement) -> Result<Understood, String> {
             return Err(format!("{}: {why}", word.text.to_uppercase()));
         }
     }
+    // A batch may begin with the name of a procedure: that runs it, without a word for it.
+    let known = tokens.first().is_none_or(|first| BEGINNINGS.iter().any(|word| first.is(word)));
+    if !known {
+        let name = tokens.first().map_or("", |first| first.text);
+        return Err(format!("{name}: what is run by name cannot be judged before it runs"));
+    }
     let is_own = |token: &Token<'_>| token.name().is_some_and(|name| name == RESERVED);
     if tokens.windows(2).any(|pair| is_own(&pair[0]) && pair[1].is_punct('.')) {
         return Err("the schema `kaizen` is Kaizen's own".to_owned());
     }
-    let mut cursor = Cursor { tokens: &tokens, at: 0 };
+    Ok(parsed(&tokens).unwrap_or(unknown))
+}
+
+fn parsed(tokens: &[Token<'_>]) -> Option<Understood> {
+    let mut cursor = Cursor { tokens, at: 0 };
     let read = cursor.statement();
-    Ok(read.filter(|_| cursor.at == tokens.len()).unwrap_or(unknown))
+    read.filter(|_| cursor.at == tokens.len())
+}
+
+/// A name as it was written, without its quotes.
+fn spelled(token: &Token<'_>) -> Option<String> {
+    match token.shape {
+        Shape::Word => Some(token.text.to_owned()),
+        Shape::Quoted => {
+            let inner = &token.text[1..token.text.len() - 1];
+            Some(inner.replace("]]", "]").replace("\"\"", "\""))
+        }
+        Shape::Text | Shape::Number | Shape::Variable | Shape::Punct(_) => None,
+    }
 }
 
 /// A walk over tokens: each part answers `None` where the text is something else.
@@ -230,6 +413,7 @@ struct Cursor<'a> {
 
 impl Cursor<'_> {
     fn statement(&mut self) -> Option<Understood> {
+        let on = |schema: &str, table: &str| Some(format!("{schema}.{table}").to_lowercase());
         if self.word("CREATE") {
             let unique = self.word("UNIQUE");
             let clustered = self.word("CLUSTERED");
@@ -237,29 +421,35 @@ impl Cursor<'_> {
             self.word("INDEX").then_some(())?;
             let name = self.name()?;
             self.word("ON").then_some(())?;
-            let table = self.object()?;
-            self.list(true)?;
-            if self.word("INCLUDE") {
-                self.list(false)?;
-            }
-            self.options()?;
-            let action = Action::CreateIndex { name, unique, clustered };
-            return Some(Understood { action, table: Some(table) });
+            let (schema, table) = self.object()?;
+            let keys = self.list(true)?;
+            let included = if self.word("INCLUDE") { self.list(false)? } else { Vec::new() };
+            let included = included.into_iter().map(|(name, _)| name).collect();
+            let how = self.options()?;
+            let tables = on(&schema, &table);
+            let index = IndexDefinition { schema, table, name, unique, clustered, keys, included };
+            return Some(Understood { action: Action::CreateIndex { index, how }, table: tables });
         }
         if self.word("DROP") {
             self.word("INDEX").then_some(())?;
             let name = self.name()?;
             self.word("ON").then_some(())?;
-            let table = self.object()?;
+            let (schema, table) = self.object()?;
             self.options()?;
-            return Some(Understood { action: Action::DropIndex { name }, table: Some(table) });
+            let tables = on(&schema, &table);
+            return Some(Understood {
+                action: Action::DropIndex { schema, table, name },
+                table: tables,
+            });
         }
         if self.word("UPDATE") && self.word("STATISTICS") {
-            let table = self.object()?;
+            let (schema, table) = self.object()?;
             if self.at < self.tokens.len() {
                 self.name()?;
             }
-            return Some(Understood { action: Action::UpdateStatistics, table: Some(table) });
+            let on = on(&schema, &table);
+            let action = Action::UpdateStatistics { schema, table };
+            return Some(Understood { action, table: on });
         }
         None
     }
@@ -277,38 +467,37 @@ impl Cursor<'_> {
     }
 
     fn name(&mut self) -> Option<String> {
-        let token = self.tokens.get(self.at)?;
-        let name = matches!(token.shape, Shape::Word | Shape::Quoted).then(|| token.name())??;
+        let name = spelled(self.tokens.get(self.at)?)?;
         self.at += 1;
         Some(name)
     }
 
     /// `table` or `schema.table`; another database's is none.
-    fn object(&mut self) -> Option<String> {
+    fn object(&mut self) -> Option<(String, String)> {
         let first = self.name()?;
         if !self.punct('.') {
-            return Some(format!("dbo.{first}"));
+            return Some(("dbo".to_owned(), first));
         }
         let second = self.name()?;
-        (!self.punct('.')).then(|| format!("{first}.{second}"))
+        (!self.punct('.')).then_some((first, second))
     }
 
-    /// Names in parentheses, with their direction where that may be said.
-    fn list(&mut self, ordered: bool) -> Option<()> {
+    /// Names in parentheses, with their direction where that may be said; `true`: descending.
+    fn list(&mut self, ordered: bool) -> Option<Vec<(String, bool)>> {
         self.punct('(').then_some(())?;
+        let mut names = Vec::new();
         loop {
-            self.name()?;
-            if ordered && !self.word("ASC") {
-                let _ = self.word("DESC");
-            }
+            let name = self.name()?;
+            let descending = ordered && !self.word("ASC") && self.word("DESC");
+            names.push((name, descending));
             if !self.punct(',') {
-                return self.punct(')').then_some(());
+                return self.punct(')').then_some(names);
             }
         }
     }
 
     /// `WITH (ONLINE = ON, MAXDOP = 2)`, of options that change how and not what.
-    fn options(&mut self) -> Option<()> {
+    fn options(&mut self) -> Option<How> {
         const KNOWN: [&str; 8] = [
             "ONLINE",
             "MAXDOP",
@@ -319,21 +508,51 @@ impl Cursor<'_> {
             "FILLFACTOR",
             "PAD_INDEX",
         ];
+        let mut how = How::default();
         if !self.word("WITH") {
-            return Some(());
+            return Some(how);
         }
         self.punct('(').then_some(())?;
         loop {
-            KNOWN.iter().any(|option| self.word(option)).then_some(())?;
+            let option = KNOWN.into_iter().find(|option| self.word(option))?;
             self.punct('=').then_some(())?;
             let value = self.tokens.get(self.at)?;
             matches!(value.shape, Shape::Word | Shape::Number).then_some(())?;
+            let on = value.is("ON");
             self.at += 1;
             let _ = self.word("MINUTES");
+            match option {
+                "ONLINE" => {
+                    how.online = on;
+                    self.low_priority()?;
+                }
+                "RESUMABLE" => how.resumable = on,
+                _ => {}
+            }
             if !self.punct(',') {
-                return self.punct(')').then_some(());
+                return self.punct(')').then_some(how);
             }
         }
+    }
+
+    /// `(WAIT_AT_LOW_PRIORITY (MAX_DURATION = 5 MINUTES, ABORT_AFTER_WAIT = SELF))`. To end those who
+    /// stand in the way (BLOCKERS) is not a change of an index.
+    fn low_priority(&mut self) -> Option<()> {
+        if !self.punct('(') {
+            return Some(());
+        }
+        self.word("WAIT_AT_LOW_PRIORITY").then_some(())?;
+        self.punct('(').then_some(())?;
+        self.word("MAX_DURATION").then_some(())?;
+        self.punct('=').then_some(())?;
+        (self.tokens.get(self.at)?.shape == Shape::Number).then_some(())?;
+        self.at += 1;
+        let _ = self.word("MINUTES");
+        self.punct(',').then_some(())?;
+        self.word("ABORT_AFTER_WAIT").then_some(())?;
+        self.punct('=').then_some(())?;
+        (self.word("SELF") || self.word("NONE")).then_some(())?;
+        (self.punct(')') && self.punct(')')).then_some(())
     }
 }
 
@@ -399,6 +618,35 @@ mod tests {
     }
 
     #[test]
+    fn how_an_index_is_built_is_understood_too() {
+        let low =
+            "ONLINE = ON (WAIT_AT_LOW_PRIORITY (MAX_DURATION = 5 MINUTES, ABORT_AFTER_WAIT = ";
+        let up =
+            format!("CREATE INDEX X ON T (a DESC) WITH ({low}SELF)), RESUMABLE = ON, MAXDOP = 2)");
+        let Action::CreateIndex { index, how } = action(&up) else { panic!("{up}") };
+        assert_eq!((how.online, how.resumable), (true, true));
+        assert_eq!(
+            (index.schema.as_str(), index.table.as_str(), index.name.as_str()),
+            ("dbo", "T", "X")
+        );
+        assert_eq!(index.keys, [("a".to_owned(), true)]);
+        // Who waits is Kaizen, and nobody else is ended for it.
+        let killing = format!("CREATE INDEX X ON T (a) WITH ({low}BLOCKERS)))");
+        assert_eq!(action(&killing), Action::Unknown);
+        assert!(is_probed(std::slice::from_ref(&up)));
+        assert!(!is_probed(&["CREATE INDEX X ON T (a) WITH (ONLINE = OFF)".to_owned()]));
+        let mixed = format!("{up}; UPDATE STATISTICS T");
+        let refused = classify(&mixed, None, Declared::default());
+        assert!(matches!(refused, Err(Refusal::Forbidden { number: 2, .. })), "{refused:?}");
+        let anew = classify(&format!("DROP INDEX x ON T; {up}"), None, Declared::default());
+        assert!(matches!(anew, Err(Refusal::Forbidden { number: 2, .. })), "{anew:?}");
+        assert_eq!(
+            tables(&[up, "DROP INDEX y ON Sales.[Order Lines]".to_owned()]),
+            ["Sales.Order Lines", "dbo.T"]
+        );
+    }
+
+    #[test]
     fn what_always_needs_a_human_gets_one() {
         let down = "DROP INDEX x ON t";
         assert_eq!(kind("CREATE CLUSTERED INDEX x ON t (a)", down), (Kind::Schema, Risk::High, 1));
@@ -424,6 +672,8 @@ mod tests {
     fn what_nobody_may_send_is_refused_wherever_it_stands() {
         for up in [
             "EXEC sp_who",
+            "sp_executesql N'DROP TABLE t'",
+            "[sys].[sp_executesql] N'DROP TABLE t'",
             "CREATE INDEX x ON t (a) EXEC ('DROP TABLE t')",
             "USE master",
             "GRANT SELECT ON t TO public",

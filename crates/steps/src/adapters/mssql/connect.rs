@@ -7,6 +7,7 @@ use super::{
     keywords::Keyword,
     settings::{Login, Settings, Trust, integrated_method},
 };
+use socket2::{SockRef, TcpKeepalive};
 use std::{net::SocketAddr, path::Path, time::Duration};
 use tiberius::{AuthMethod, Config};
 use tokio::{
@@ -20,6 +21,9 @@ use tokio_util::compat::TokioAsyncWriteCompatExt as _;
 const SESSION: &str = include_str!("session.sql");
 /// Redirections followed: one is Azure's gateway, two an availability group behind it.
 const MAX_HOPS: usize = 3;
+/// How long a connection may be silent before it is asked whether it lives.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
 /// How a certificate begins as text, and as bytes (an ASN.1 sequence).
 const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
 const DER: u8 = 0x30;
@@ -116,6 +120,11 @@ impl Opening {
             .map_err(|why| Error::Unreachable { place: place.to_owned(), why })?;
         // A request is one write, its answer is waited for: collecting packets only delays it.
         stream.set_nodelay(true).map_err(|error| from_tiberius(place, error.into()))?;
+        // An answer may take hours; that the other side is gone must show before.
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
+        SockRef::from(&stream)
+            .set_tcp_keepalive(&keepalive)
+            .map_err(|error| from_tiberius(place, error.into()))?;
         Ok(stream)
     }
 

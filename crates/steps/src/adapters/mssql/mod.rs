@@ -27,7 +27,7 @@ pub use numbers::is_transient;
 pub use session::Session;
 /// Values and rows are the driver's own.
 pub use tiberius::{
-    ColumnData, FromSql, IntoSql, Result as ValueResult, Row, TokenRow, Uuid,
+    ColumnData, FromSql, IntoSql, Result as ValueResult, Row, ToSql, TokenRow, Uuid,
     error::Error as ValueError, time,
 };
 
@@ -145,6 +145,14 @@ impl Connector {
     pub fn with_answers_within(mut self, limit: Duration) -> Connector {
         let own = self.settings.command_timeout;
         self.settings.command_timeout = Some(own.map_or(limit, |own| own.min(limit)));
+        self
+    }
+
+    /// The same with calls that may take that long instead, whatever the string says; `None`: as long as
+    /// they take.
+    #[must_use]
+    pub fn with_patience(mut self, limit: Option<Duration>) -> Connector {
+        self.settings.command_timeout = limit;
         self
     }
 

@@ -8,9 +8,11 @@ use crate::{
     sql::{Declared, tsql},
     targets::sqlserver::tests::Export,
 };
+use kaizen_engine::journal::Timestamp;
 use serde_json::{Value, json};
 
-const LIMITS: Limits = Limits { max_changes: 3, min_observed_days: 30.0 };
+const LIMITS: Limits =
+    Limits { max_changes: 3, min_observed_days: 30.0, now: Timestamp(1_795_176_000_000_000) };
 
 fn export() -> Export {
     Export::new().ran("0x1", "0xA", 1, 100.0, 10.0)
@@ -66,13 +68,16 @@ fn an_index_that_the_optimizer_misses_is_proposed() {
     assert_eq!(
         ups,
         ["CREATE NONCLUSTERED INDEX [kz_Orders_CustomerId_Placed] ON [dbo].[Orders] \
-          ([CustomerId], [Placed]) INCLUDE ([Total]) WITH (ONLINE = ON, MAXDOP = 2);\n"]
+          ([CustomerId], [Placed]) INCLUDE ([Total]) WITH (ONLINE = ON (WAIT_AT_LOW_PRIORITY (MAX_DURATION = 5 \
+          MINUTES, ABORT_AFTER_WAIT = SELF)), MAXDOP = 2);\n"]
     );
     assert_eq!(
         proposal.candidates[0].change.down.as_deref(),
         Some("DROP INDEX [kz_Orders_CustomerId_Placed] ON [dbo].[Orders];\n")
     );
     assert!(proposal.candidates[0].rationale.contains("nothing was measured"));
+    let older = export().set("server", "version", json!("15.0.4000.1")).with(missing(5_000, 80.0));
+    assert!(proposed(&older.server()).0[0].ends_with("WITH (ONLINE = ON, MAXDOP = 2);\n"));
     let standard = export().set("server", "engine_edition", json!(2)).with(missing(5_000, 80.0));
     assert!(
         proposed(&standard.server()).0[0].ends_with("WITH (MAXDOP = 2);\n"),
@@ -111,7 +116,8 @@ fn an_index_that_another_covers_is_dropped_and_can_be_made_again() {
         proposal.candidates[0].change.down.as_deref(),
         Some(
             "CREATE NONCLUSTERED INDEX [narrow] ON [dbo].[Orders] ([CustomerId]) INCLUDE ([Total]) \
-             WITH (ONLINE = ON, MAXDOP = 2);\n"
+             WITH (ONLINE = ON (WAIT_AT_LOW_PRIORITY (MAX_DURATION = 5 MINUTES, ABORT_AFTER_WAIT = \
+             SELF)), MAXDOP = 2);\n"
         )
     );
 }
@@ -136,6 +142,7 @@ fn what_something_rests_on_stays() {
         json!({ "is_referenced": 1 }),
         json!({ "is_forced": 1 }),
         json!({ "filter": "([a]>(1))" }),
+        json!({ "is_special": 1 }),
         json!({ "type": "CLUSTERED" }),
     ] {
         let narrow = index("narrow", &["CustomerId"], &[], &held);
@@ -168,4 +175,39 @@ fn unused_is_said_only_after_long_enough_and_of_every_replica() {
     let (ups, proposal) = proposed(&readers.server());
     assert_eq!(ups, Vec::<String>::new());
     assert!(proposal.notes.iter().any(|note| note.contains("one of 2 replicas")));
+}
+
+/// A query that took 5 ms with one plan and takes 50 with another.
+fn regressed() -> Export {
+    let (hash, before, now) = ("0x00000000000000A1", "0x00000000000000B1", "0x00000000000000B2");
+    let hours =
+        (30..60).fold(Export::new(), |export, ago| export.ran(hash, before, ago, 500.0, 5.0));
+    (1..20).fold(hours, |export, ago| export.ran(hash, now, ago, 500.0, 50.0))
+}
+
+#[test]
+fn the_earlier_plan_of_a_query_that_got_slower_is_forced_for_a_while() {
+    // Before any index: what was well until yesterday can be well again tonight.
+    let (ups, proposal) = proposed(&regressed().with(missing(5_000, 80.0)).server());
+    assert_eq!(ups.len(), 1, "{ups:?}");
+    assert!(ups[0].contains("query_hash = 0x00000000000000A1"), "{}", ups[0]);
+    assert!(ups[0].contains("query_plan_hash = 0x00000000000000B1"), "{}", ups[0]);
+    // 30 days after 2026-11-20T12:00:00Z.
+    assert!(ups[0].contains("'2026-12-20T12:00:00'"), "{}", ups[0]);
+    assert!(proposal.candidates[0].rationale.contains("5.0 ms"));
+}
+
+#[test]
+fn a_plan_is_not_forced_beside_automatic_tuning_nor_where_forcing_failed() {
+    let tuned = regressed().set("query_store", "force_last_good_plan", json!("ON"));
+    let (ups, proposal) = proposed(&tuned.server());
+    assert_eq!(ups, Vec::<String>::new());
+    assert!(proposal.notes[0].contains("by itself"), "{:?}", proposal.notes);
+    let failed = regressed().with(json!({
+        "section": "plan", "query_hash": "0x00000000000000A1", "plan_hash": "0x00000000000000B1",
+        "forced": 1, "force_failures": 3, "failure_reason": "NO_PLAN",
+    }));
+    let (ups, proposal) = proposed(&failed.server());
+    assert_eq!(ups, Vec::<String>::new());
+    assert!(proposal.notes[0].contains("NO_PLAN"), "{:?}", proposal.notes);
 }

@@ -1,35 +1,39 @@
-//! The phases on a SQL Server target: seeing it live or from a file, designing by rules, and judging
-//! what cannot be measured before it is deployed.
+//! The phases on a SQL Server target: seeing it live or from a file, designing by rules, judging what is
+//! known before it is deployed (`before`), and what was seen afterwards (`after`).
 
-use super::{blocking, generate, past, policy, step};
+pub mod after;
+pub mod before;
+
+use super::{blocking, past, policy, step};
 use crate::{
-    adapters::mssql::Connector,
     designers::sqlserver::{self as rules, Limits},
-    evidence::unmeasured,
-    payload::{
-        Analysis, Change, ChangeSet, Check, CheckResult, Evidence, Proposal, Verdict,
-        server::ServerAnalysis,
-    },
+    payload::{Analysis, Proposal, server::ServerAnalysis},
     project::Project,
-    targets::sqlserver::{Document, analyze, document, observe},
+    targets::sqlserver::{
+        Document,
+        access::{self, Role},
+        analyze, document, observe,
+    },
 };
 use kaizen_engine::{
-    digest::Digest,
-    journal::Binding,
+    error::Class,
     step::{Context, StepError},
-    workflow::{Target, variable},
 };
 use std::{sync::Arc, time::Duration};
-
-/// How long a server that is away is tried.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Days over which an index must have been seen unused.
 const UNUSED_DAYS: f64 = 30.0;
 
-/// Why nothing can be measured before a deployment.
-const NO_COPY: &str = "there is no copy of a live SQL Server to measure on";
-const EXPORTED: &str = "it was seen in an exported file: nothing could be measured";
+/// When a server that is away is asked again.
+const AGAIN: Duration = Duration::from_secs(120);
+
+/// Waits where the server is away: that says nothing about the change, and is no attempt.
+fn patient(cx: &Context, error: StepError) -> StepError {
+    if error.class == Class::Retry {
+        return StepError::wait(cx.now.plus(AGAIN), error.message);
+    }
+    error
+}
 
 /// Phase 1.
 pub async fn analysis(project: &Arc<Project>, cx: &Context) -> Result<Analysis, StepError> {
@@ -67,21 +71,8 @@ pub async fn analysis(project: &Arc<Project>, cx: &Context) -> Result<Analysis, 
 }
 
 async fn live(project: &Project) -> Result<String, StepError> {
-    let Target::Sqlserver { name, database } = &project.definition.target else {
-        return Err(StepError::bug("target", "the target is no SQL Server"));
-    };
-    let variable = variable(name);
-    let connector = Connector::from_env(&variable).map_err(step)?.ok_or_else(|| {
-        let message = format!("{variable} is not set: it says how the target is reached");
-        StepError::operator("sqlserver_not_configured", message)
-    })?;
-    let other = connector.database().filter(|found| !found.eq_ignore_ascii_case(database));
-    if let Some(other) = other {
-        let message =
-            format!("the workflow's database is {database}, and {variable} names {other}");
-        return Err(StepError::operator("sqlserver_other_database", message));
-    }
-    let mut session = connector.session_within(PATIENCE).await.map_err(step)?;
+    let target = &project.definition.target;
+    let mut session = access::session(target, Role::Observe).await.map_err(step)?;
     observe::lines(&mut session).await.map_err(step)
 }
 
@@ -101,62 +92,7 @@ pub fn by_rules(
     let limits = Limits {
         max_changes: project.definition.design.max_changes as usize,
         min_observed_days: UNUSED_DAYS,
+        now: cx.now,
     };
     Ok(rules::design(server, limits, &rolled_back))
-}
-
-/// The end of phase 3: what is known before it is deployed, which is not what it does.
-pub fn judge(project: &Project, cx: &Context, change: Change) -> Result<ChangeSet, StepError> {
-    let analysis: Analysis = cx
-        .output()?
-        .ok_or_else(|| StepError::bug("missing_checkpoint", "analyze has no checkpoint"))?;
-    let exported = analysis.server.as_ref().is_some_and(|server| server.exported);
-    let preflight = nothing_measured(if exported { EXPORTED } else { NO_COPY });
-    let reader = cx.reader()?;
-    let past = past::all(cx, &reader)?;
-    let features = generate::features(cx, &change, &past)?;
-    let prior = past::prior(&reader, &past, &features)?;
-    let probability = unmeasured(&prior);
-    let binding = binding(project, &change, &analysis, &preflight)?;
-    Ok(ChangeSet { change, features, preflight, probability, binding })
-}
-
-fn nothing_measured(why: &str) -> Evidence {
-    let check = |name: &str| Check {
-        name: name.to_owned(),
-        result: CheckResult::NotMeasurable,
-        detail: why.to_owned(),
-    };
-    Evidence {
-        checks: ["applies", "down", "results", "tests"].map(check).to_vec(),
-        improvement: None,
-        control: None,
-        queries: Vec::new(),
-        size: None,
-        pairs: 0,
-        verdict: Verdict::Inconclusive,
-        reasons: vec![why.to_owned()],
-    }
-}
-
-/// Everything that whoever looks at it has seen.
-fn binding(
-    project: &Project,
-    change: &Change,
-    analysis: &Analysis,
-    preflight: &Evidence,
-) -> Result<Binding, StepError> {
-    let evidence =
-        Digest::of_json(preflight).map_err(|e| StepError::bug("digest", e.to_string()))?;
-    let parts = [
-        ("change_set", change.digest.to_string()),
-        ("base_commit", change.base_commit.clone()),
-        ("evidence", evidence.to_string()),
-        ("workflow", project.workflow_digest_now()),
-        ("policy", project.policy_digest_now()),
-        ("target", analysis.target.clone()),
-        ("schema", analysis.schema_digest.to_string()),
-        ("kaizen", env!("CARGO_PKG_VERSION").to_owned()),
-    ];
-    Ok(Binding(parts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
 }

@@ -416,6 +416,7 @@ fn seen(index: &Index, document: &Document) -> IndexSeen {
         (index.is_forced == 1, "a forced plan uses it"),
         (index.is_disabled == 1, "it is disabled"),
         (index.filter.is_some(), "it has a filter"),
+        (index.is_special == 1, "it is compressed, partitioned or has options of its own"),
         (index.kind != "NONCLUSTERED", "it is the table itself, or no plain index"),
     ];
     let mut held_by: Vec<String> =

@@ -170,6 +170,9 @@ pub struct Index {
     pub is_constraint: i32,
     pub is_disabled: i32,
     pub filter: Option<String>,
+    /// Whether it is compressed, partitioned or has options of its own.
+    #[serde(default)]
+    pub is_special: i32,
     pub columns: Vec<IndexColumn>,
     pub pages: Option<i64>,
     /// Seeks, scans and lookups since the server was started; null: none at all.

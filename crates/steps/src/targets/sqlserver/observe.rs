@@ -1,5 +1,6 @@
 //! The statements that see a database, and the script of them for whoever may not let Kaizen in.
 
+use super::version;
 use crate::adapters::mssql::{Error, Session};
 
 /// Each in its own file, in this order. What is tagged `/* kaizen */` is left out of an analysis.
@@ -17,28 +18,15 @@ const STATEMENTS: [&str; 11] = [
     include_str!("../../../../../sql/server/observe/cost.sql"),
 ];
 
-/// SQL Server 2022 keeps Query Store for each group of replicas.
-const REPLICAS: u32 = 16;
-
 /// Everything that can be seen, as lines.
 ///
 /// # Errors
 /// What the server says, or that it is gone.
 pub async fn lines(session: &mut Session) -> Result<String, Error> {
-    let version: Option<String> = session
-        .rows(
-            "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version",
-            &[],
-            |row| Ok(row.try_get::<&str, _>("version")?.map(str::to_owned)),
-        )
-        .await?
-        .into_iter()
-        .flatten()
-        .next();
-    let major = version.and_then(|version| version.split('.').next()?.parse().ok());
+    let major = version::major(session).await?;
     let mut text = String::new();
     for statement in STATEMENTS {
-        let sql = filled(statement, major.unwrap_or(0));
+        let sql = filled(statement, major);
         let found = session
             .rows(&sql, &[], |row| Ok(row.try_get::<&str, _>("line")?.map(str::to_owned)))
             .await?;
@@ -68,6 +56,7 @@ pub fn script(database: &str, major: u32) -> String {
 }
 
 fn filled(statement: &str, major: u32) -> String {
-    let replica = if major >= REPLICAS { "r.replica_group_id" } else { "CAST(1 AS bigint)" };
+    let replica =
+        if major >= version::REPLICAS { "r.replica_group_id" } else { "CAST(1 AS bigint)" };
     statement.replace("{{replica}}", replica)
 }
