@@ -249,7 +249,7 @@ fn a_change_file_that_is_none() {
       |
     2 | kind = "magic"
       |        ^^^^^^^
-    unknown variant `magic`, expected one of `statistics`, `index`, `drop_index`, `code`, `view`, `trigger`, `schema`, `data`, `unclassified`
+    unknown variant `magic`, expected one of `statistics`, `plan`, `index`, `drop_index`, `code`, `view`, `trigger`, `schema`, `data`, `unclassified`
     next:  keys: title, kind, risk, up, down (SQL), [files] (path = content)
     "#);
     project.write("bad.toml", "title = \" \"\n");

@@ -143,7 +143,7 @@ fn a_login_of_a_target_must_not_reach_the_trail() {
         let mut command = here.command(&["sql", "check", "--json"]);
         let checked = ran(&command.env("KAIZEN_TARGET_SHOP", target).output().unwrap());
         let tried = checked.json()["tried"].as_array().unwrap().last().unwrap().clone();
-        assert_eq!(tried["what"], "target shop: touch the trail");
+        assert_eq!(tried["what"], "target shop (observe): touch the trail");
         (checked.code, tried["result"].as_str().unwrap().to_owned())
     };
     assert_eq!(check("deployer"), (1, "wrong".to_owned()), "it may do anything there");
