@@ -457,7 +457,7 @@ fn forcing(target: &Target) -> String {
     let forcing = kaizen_steps::sql::forcing::Forcing {
         query: "0x00000000000000A1".to_owned(),
         plan: "0x00000000000000B1".to_owned(),
-        until: kaizen_engine::journal::Timestamp((live::now() + 5) * 1_000_000),
+        until: kaizen_engine::journal::Timestamp((live::now() + 3) * 1_000_000),
     };
     use kaizen_steps::sql::forcing::Way;
     let (up, down) = (forcing.script(Way::Force), forcing.script(Way::Unforce));
@@ -488,7 +488,7 @@ fn a_forced_plan_is_judged_by_its_query_and_taken_back_when_its_time_is_over() {
     while live::now()
         < kaizen_engine::journal::Timestamp::parse(kept["finished_at"].as_str().unwrap()).unwrap().0
             / 1_000_000
-            + 6
+            + 4
     {
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
@@ -572,4 +572,15 @@ fn a_change_is_not_compared_with_a_time_before_another_on_the_same_table() {
     let back = target.kaizen(&["resume", "r2", "--json"]).exits(4).json();
     assert_eq!(back["evidence"]["verdict"], "too_small", "{back}");
     assert_eq!(target.indexes(), [INDEX]);
+}
+
+#[test]
+fn what_a_dry_run_proposed_can_be_deployed() {
+    let target = Target::new(3);
+    let dry = target.kaizen(&["start", WORKFLOW, "--json"]).exits(0).json();
+    assert_eq!((&dry["outcome"], target.indexes()), (&"dry_run".into(), vec![]), "{dry}");
+    target.waiting(&["--from", "r1"]);
+    let run = target.kaizen(&["approve", "r2", "--reason", "seen", "--resume", "--json"]).json();
+    assert_eq!((&run["status"], target.indexes().len()), (&"sleeping".into(), 1), "{run}");
+    assert_eq!(run["change"]["digest"], dry["change"]["digest"]);
 }

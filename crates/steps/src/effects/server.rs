@@ -25,9 +25,6 @@ use std::{collections::BTreeMap, time::Duration};
 /// When a script that met a lock is tried again.
 const AGAIN: Duration = Duration::from_secs(120);
 
-/// When one whose connection broke is looked at again.
-const SOON: Duration = Duration::from_secs(5);
-
 /// What will be done, and to what.
 #[derive(Serialize, Deserialize)]
 struct Plan {
@@ -212,7 +209,6 @@ fn told(doing: &Doing, effect: Effect, error: Error) -> StepError {
     let locked = matches!(error, Error::Locked { .. } | Error::Busy(_));
     let mut told = step(error);
     if !locked {
-        told.retry_after = told.retry_after.max(SOON);
         return told;
     }
     let announced = match doing.cx.run.effects.get(&effect) {

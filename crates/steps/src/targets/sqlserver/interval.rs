@@ -679,7 +679,7 @@ mod tests {
     #[test]
     fn nothing_that_was_not_changed_is_ever_kept_and_intervals_hold_the_truth() {
         let mut rng = StdRng::seed_from_u64(4);
-        let (rounds, mut covered, mut kept, mut found_out) = (300, 0, 0, 0);
+        let (rounds, mut covered, mut kept, mut found_out) = (150, 0, 0, 0);
         for _ in 0..rounds {
             // What the hours share is not independent within them: a factor for each hour.
             let mut seen = seen(40.0, 30.0);
@@ -701,11 +701,11 @@ mod tests {
             }
             kept += i32::from(timed(&seen).verdict == Verdict::Improved);
         }
-        // 95 % in the long run; 300 rounds have a standard error of 1.3.
-        assert!((271..=298).contains(&covered), "{covered} of {rounds}");
-        assert!(kept <= 6, "{kept} of {rounds} that did nothing would have been kept");
+        // 95 % in the long run, of 150 rounds: 142 or so, with a standard error of 2.7.
+        assert!((133..=149).contains(&covered), "{covered} of {rounds}");
+        assert!(kept <= 3, "{kept} of {rounds} that did nothing would have been kept");
         assert!(
-            found_out >= 270,
+            found_out >= 135,
             "only {found_out} of {rounds} that saved a quarter would be kept"
         );
     }
