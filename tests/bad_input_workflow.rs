@@ -9,7 +9,7 @@ use insta::assert_snapshot;
 
 /// Starts with one line of the workflow replaced.
 fn with(from: &str, to: &str, code: &str) -> String {
-    let project = Project::new();
+    let project = Project::unchanged();
     project.edit_workflow(from, to);
     let read = project.refuses(&["start", WORKFLOW], 2, code);
     let doctor = project.kaizen(&["doctor"]).exits(1);

@@ -56,7 +56,7 @@ fn a_helpful_change_is_kept_and_the_trail_verifies() {
 
 #[test]
 fn a_change_of_policy_is_an_event_with_its_diff() {
-    let project = Project::new();
+    let project = Project::unchanged();
     project.kaizen(&["start", WORKFLOW]).exits(0);
     project.edit_workflow("min_improvement_pct = 10 ", "min_improvement_pct = 99 ");
     project.kaizen(&["start", WORKFLOW]).exits(0);

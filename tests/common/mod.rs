@@ -19,6 +19,14 @@ pub const WORKFLOW: &str = "workflows/sqlite-index-tuning.toml";
 /// Rows of the big table: enough that an index is a clear win, few enough to be quick.
 pub const ROWS: u32 = 20_000;
 
+/// Edits of the workflow that make it quick, and its verdicts the same on a busy machine.
+const BLURRED_BY_NOTHING: &[(&str, &str)] = &[
+    ("repetitions = 3 ", "repetitions = 1 "),
+    ("min_improvement_pct = 10 ", "min_improvement_pct = 60 "),
+    ("max_regression_pct = 10 ", "max_regression_pct = 200 "),
+    ("max_write_cost_pct = 200 ", "max_write_cost_pct = 100000 "),
+];
+
 /// A project in a temporary directory.
 pub struct Project {
     dir: TempDir,
@@ -46,13 +54,31 @@ impl Ran {
 }
 
 impl Project {
-    /// Repository, database and workload, set up by `kaizen init` and committed.
+    /// Repository, database and workload, set up by `kaizen init` and committed; quick and with
+    /// wide limits.
     pub fn new() -> Project {
         let project = Project::bare();
-        project.kaizen(&["init", "--sqlite", "app.db", "--workload", "workload/*.sql"]).exits(0);
-        project.git(&["add", "-A"]);
-        project.git(&["commit", "-qm", "Set up Kaizen"]);
+        project.init_with(BLURRED_BY_NOTHING);
         project
+    }
+
+    /// The same with what `init` writes, unchanged.
+    pub fn unchanged() -> Project {
+        let project = Project::bare();
+        project.init_with(&[]);
+        project
+    }
+
+    fn init_with(&self, edits: &[(&str, &str)]) {
+        self.kaizen(&["init", "--sqlite", "app.db", "--workload", "workload/*.sql"]).exits(0);
+        let mut text = self.read(WORKFLOW);
+        for (from, to) in edits {
+            assert!(text.contains(from), "{from:?} is not in the workflow");
+            text = text.replace(from, to);
+        }
+        self.write(WORKFLOW, &text);
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-qm", "Set up Kaizen"]);
     }
 
     /// A repository with nothing in it.
@@ -185,8 +211,7 @@ pub const HARMFUL: &str = "title = \"Index the flag\"\n\
     down = \"DROP INDEX item_flag;\"\n";
 
 impl Project {
-    /// As [`Project::new`], with a query that [`HARMFUL`] makes many times slower, and set up to
-    /// be quick: one repetition, and limits so wide that a busy machine blurs no verdict.
+    /// As [`Project::new`], with a query that [`HARMFUL`] makes many times slower.
     pub fn quick() -> Project {
         Project::quick_in(&std::env::temp_dir())
     }
@@ -202,20 +227,7 @@ impl Project {
             "workload/newest.sql",
             "-- name: newest\nSELECT id, owner, amount FROM item WHERE flag = 1 ORDER BY id LIMIT 100;\n",
         );
-        project.kaizen(&["init", "--sqlite", "app.db", "--workload", "workload/*.sql"]).exits(0);
-        let mut text = project.read(WORKFLOW);
-        for (from, to) in [
-            ("repetitions = 3 ", "repetitions = 1 "),
-            ("min_improvement_pct = 10 ", "min_improvement_pct = 60 "),
-            ("max_regression_pct = 10 ", "max_regression_pct = 200 "),
-            ("max_write_cost_pct = 200 ", "max_write_cost_pct = 100000 "),
-        ] {
-            assert!(text.contains(from), "{from:?} is not in the workflow");
-            text = text.replace(from, to);
-        }
-        project.write(WORKFLOW, &text);
-        project.git(&["add", "-A"]);
-        project.git(&["commit", "-qm", "Set up Kaizen"]);
+        project.init_with(BLURRED_BY_NOTHING);
         project
     }
 
