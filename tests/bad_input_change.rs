@@ -240,8 +240,8 @@ fn a_change_file_that_is_none() {
       |
     2 | upp = "SELECT 1"
       | ^^^
-    unknown field `upp`, expected one of `title`, `kind`, `risk`, `up`, `down`, `files`, `rationale`, `expected_improvement_pct`
-    next:  keys: title, kind, risk, up, down (SQL), [files] (path = content)
+    unknown field `upp`, expected one of `title`, `kind`, `risk`, `up`, `down`, `files`, `diff`, `edits`, `delete`, `rationale`, `expected_improvement_pct`
+    next:  keys: title, kind, risk, up, down (SQL), [files] (path = content), [[edits]] (path, search, replace), diff, delete
     "#);
     project.write("bad.toml", "title = \"A\"\nkind = \"magic\"\n");
     assert_snapshot!(project.refuses(&start("bad.toml"), 2, "change_file"), @r#"
@@ -250,11 +250,11 @@ fn a_change_file_that_is_none() {
     2 | kind = "magic"
       |        ^^^^^^^
     unknown variant `magic`, expected one of `statistics`, `plan`, `index`, `drop_index`, `code`, `view`, `trigger`, `schema`, `data`, `unclassified`
-    next:  keys: title, kind, risk, up, down (SQL), [files] (path = content)
+    next:  keys: title, kind, risk, up, down (SQL), [files] (path = content), [[edits]] (path, search, replace), diff, delete
     "#);
     project.write("bad.toml", "title = \" \"\n");
     assert_snapshot!(project.refuses(&start("bad.toml"), 2, "change_file"), @r#"
     error: bad.toml: the title is empty
-    next:  keys: title, kind, risk, up, down (SQL), [files] (path = content)
+    next:  keys: title, kind, risk, up, down (SQL), [files] (path = content), [[edits]] (path, search, replace), diff, delete
     "#);
 }

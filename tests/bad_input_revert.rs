@@ -28,6 +28,8 @@ fn conflicting() -> Project {
     project.write(".git/check.sh", &script);
     let check = project.file(".git/check.sh").display().to_string();
     project.edit_workflow("tests = []", &format!("tests = [[\"sh\", \"{check}\"]]"));
+    // This test command is let out: it stands for the person.
+    project.edit_workflow("[budget]", "[confine]\nwrite = [\".\"]\n\n[budget]");
     project
 }
 

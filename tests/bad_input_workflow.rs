@@ -26,7 +26,7 @@ fn an_unknown_key() {
     "#);
     let read = with("[evaluate]", "[evalaute]", "workflow_unknown_key");
     assert_snapshot!(read, @r#"
-    error: workflows/sqlite-index-tuning.toml: unknown key `evalaute` at the top level (line 45); did you mean `evaluate`?
+    error: workflows/sqlite-index-tuning.toml: unknown key `evalaute` at the top level (line 46); did you mean `evaluate`?
     next:  mend the named line, then: kaizen doctor
     "#);
 }
@@ -60,7 +60,7 @@ fn a_negative_threshold() {
     let read =
         with("min_improvement_pct = 10", "min_improvement_pct = -10", "workflow_invalid_value");
     assert_snapshot!(read, @r#"
-    error: workflows/sqlite-index-tuning.toml: `evaluate.min_improvement_pct` (line 46): expected a percentage from 0 to 100, found integer `-10`
+    error: workflows/sqlite-index-tuning.toml: `evaluate.min_improvement_pct` (line 47): expected a percentage from 0 to 100, found integer `-10`
     next:  mend the named line, then: kaizen doctor
     "#);
     let read = with(
@@ -69,7 +69,7 @@ fn a_negative_threshold() {
         "workflow_invalid_value",
     );
     assert_snapshot!(read, @r#"
-    error: workflows/sqlite-index-tuning.toml: `evaluate.min_success_probability` (line 49): expected a probability from 0 to 1, found integer `75`
+    error: workflows/sqlite-index-tuning.toml: `evaluate.min_success_probability` (line 50): expected a probability from 0 to 1, found integer `75`
     next:  mend the named line, then: kaizen doctor
     "#);
 }
@@ -78,7 +78,7 @@ fn a_negative_threshold() {
 fn an_unknown_target() {
     let read = with("kind = \"sqlite\"", "kind = \"oracle\"", "workflow_unknown_name");
     assert_snapshot!(read, @r#"
-    error: workflows/sqlite-index-tuning.toml: unknown target `oracle` in `target.kind` (line 12); known: sqlite, sqlserver
+    error: workflows/sqlite-index-tuning.toml: unknown target `oracle` in `target.kind` (line 12); known: sqlite, sqlserver, command
     next:  mend the named line, then: kaizen doctor
     "#);
 }

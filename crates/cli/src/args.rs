@@ -219,9 +219,15 @@ pub struct Start {
     /// Judge the change in this TOML file instead of designing one
     #[arg(long, value_name = "FILE")]
     pub change: Option<PathBuf>,
-    /// Who proposes the change
-    #[arg(long, value_enum)]
+    /// Who proposes the change, whatever the workflow says
+    #[arg(long, value_enum, conflicts_with_all = ["change", "from"])]
     pub designer: Option<Designer>,
+    /// The agent that proposes it, as a JSON array: '["PROGRAM", "ARG"]'
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["change", "from", "designer"])]
+    pub agent_command: Option<String>,
+    /// Take the answers that the designer gave in this earlier run; nobody is asked
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["change", "from", "designer", "agent_command"])]
+    pub replay: Option<String>,
     /// Approve this run's change set beforehand
     #[arg(long, requires = "apply", requires = "reason")]
     pub approve: bool,
@@ -250,6 +256,10 @@ pub struct Analyze {
 pub enum Designer {
     /// Candidates derived from the queries, measured on copies
     Rules,
+    /// The model that the workflow or KAIZEN_MODEL_URL names
+    Model,
+    /// The workflow's agent
+    Agent,
 }
 
 #[derive(Debug, Args)]
@@ -360,6 +370,15 @@ pub enum AuditCommand {
     Verify {
         /// Only this run
         run: Option<String>,
+    },
+    /// Find earlier attempts by what they were about, the most similar first
+    #[command(after_help = "Example:\n  kaizen audit search index orders")]
+    Search {
+        /// Words: of titles, tables, files, scripts, errors; none: the newest
+        words: Vec<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
     },
     /// Write the trail as JSONL with its artifacts and an independent verifier
     Export {

@@ -94,6 +94,8 @@ async fn command(
                 from: None,
                 change: None,
                 designer: None,
+                agent_command: None,
+                replay: None,
                 approve: false,
                 reason: None,
                 detach: false,

@@ -187,7 +187,7 @@ fn change_view(change: &ChangeSet) -> ChangeView {
         kind: change.kind.to_string(),
         title: change.title.clone(),
         risk: change.risk.to_string(),
-        files: change.files.keys().cloned().collect(),
+        files: change.paths().cloned().collect(),
         digest: change.binding.digest().to_string(),
     }
 }

@@ -97,6 +97,7 @@ async fn fill(path: &Path, events: usize) -> Store {
                     from_run: None,
                     change: None,
                     export: None,
+                    designer: None,
                     started_by: "bench".to_owned(),
                     approval: ApprovalPolicy::default(),
                     pre_approved: None,

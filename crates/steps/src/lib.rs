@@ -4,12 +4,14 @@
 //! ([`payload`]), what they do to the outside world as effects with a probe.
 
 pub mod adapters;
+pub mod attempts;
 pub mod audit;
 pub mod designers;
 pub mod effects;
 pub mod evidence;
 pub mod features;
 pub mod models;
+pub mod patch;
 pub mod payload;
 pub mod phases;
 pub mod project;

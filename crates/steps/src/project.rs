@@ -136,7 +136,7 @@ impl Project {
     pub fn database(&self) -> PathBuf {
         match &self.definition.target {
             Target::Sqlite { database, .. } => self.root.join(database),
-            Target::Sqlserver { .. } => self.root.clone(),
+            Target::Sqlserver { .. } | Target::Command { .. } => self.root.clone(),
         }
     }
 
@@ -145,7 +145,7 @@ impl Project {
     pub fn workload(&self) -> &[String] {
         match &self.definition.target {
             Target::Sqlite { workload, .. } => workload,
-            Target::Sqlserver { .. } => &[],
+            Target::Sqlserver { .. } | Target::Command { .. } => &[],
         }
     }
 
@@ -176,6 +176,7 @@ impl Project {
             Target::Sqlserver { name, database } => {
                 Ok(format!("sqlserver:{name}/{database}@{branch}"))
             }
+            Target::Command { .. } => Ok(format!("command:{}@{branch}", self.root.display())),
         }
     }
 

@@ -258,6 +258,7 @@ fn created(number: i64, definition: Digest, policy: Digest) -> Created {
         from_run: None,
         change: None,
         export: None,
+        designer: None,
         started_by: "ada".to_owned(),
         approval: ApprovalPolicy::default(),
         pre_approved: None,

@@ -1,5 +1,6 @@
 //! `kaizen audit`: prints the trail, verifies it, exports it.
 
+use super::search;
 use crate::{
     args::{Audit, AuditCommand},
     context::Place,
@@ -41,6 +42,9 @@ pub async fn run(args: Audit, dir: Option<&Path>, out: Out) -> Result<u8, Failur
     match args.what {
         None => print(&reader, args.run.as_deref(), out),
         Some(AuditCommand::Verify { run }) => verify(&place, &reader, run.as_deref(), out).await,
+        Some(AuditCommand::Search { words, limit }) => {
+            search::run(&reader, &words.join(" "), limit, out)
+        }
         Some(AuditCommand::Export { run, to }) => export(&reader, run.as_deref(), &to, out).await,
     }
 }

@@ -139,6 +139,8 @@ async fn propose(dir: &Path, place: &Place, workflow: &str, out: Out) -> Result<
         reason: None,
         detach: false,
         from_export: None,
+        agent_command: None,
+        replay: None,
     };
     let number = commands::start::drive(&args, Some(dir), out).await?.run.created.number;
     Ok(place.reader()?.run(number)?)

@@ -14,6 +14,7 @@ use kaizen_engine::{
 };
 use kaizen_steps::{
     adapters::{disk, git::Repo, mssql::Connector},
+    phases,
     project::Project,
     provenance::{
         self,
@@ -195,6 +196,9 @@ fn workflow_at(place: &Place, path: &Path) -> Result<String, Failure> {
             )),
         };
     }
+    if let Target::Command { .. } = &project.definition.target {
+        return command_target(&project);
+    }
     let workload = Workload::load(&project.root, project.workload())?;
     let database = Database::open(&project.database())?;
     workload.check(database.connection())?;
@@ -208,6 +212,20 @@ fn workflow_at(place: &Place, path: &Path) -> Result<String, Failure> {
             .next(format!("git rm --cached {relative} && echo {relative} >> .gitignore")));
     }
     Ok(format!("{name}: {} queries on {relative}", workload.queries.len()))
+}
+
+/// Whether its programs are there, and what would hold of their confinement.
+fn command_target(project: &Project) -> Result<String, Failure> {
+    let name = &project.definition.name;
+    let (programs, held) = phases::command::looked_at(project)?;
+    let missing: Vec<&str> =
+        programs.iter().filter(|(_, there)| !there).map(|(program, _)| program.as_str()).collect();
+    if !missing.is_empty() {
+        let message = format!("{name}: not found: {}", missing.join(", "));
+        return Err(Failure::usage("command_not_found", message)
+            .next("install it, or name it by its path in the workflow's [target]"));
+    }
+    Ok(format!("{name}: a repository; its commands run {held}"))
 }
 
 /// The logins of each SQL Server target: what is missing and what that disables.

@@ -14,6 +14,7 @@ pub mod provenance;
 pub mod report;
 pub mod resume;
 pub mod runs;
+mod search;
 pub mod show;
 pub mod sql;
 pub mod start;

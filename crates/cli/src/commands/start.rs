@@ -2,7 +2,7 @@
 
 use super::{notices, shared};
 use crate::{
-    args::Start,
+    args::{self, Start},
     context::{self, Place},
     failure::{Failure, exit},
     output::Out,
@@ -11,9 +11,13 @@ use crate::{
 };
 use kaizen_engine::{
     digest::Digest,
-    journal::{ApprovalPolicy, Created, Phase, event::HandedIn, gate},
+    journal::{
+        ApprovalPolicy, Created, Phase,
+        event::{Designing, HandedIn},
+        gate,
+    },
     shell::{Engine, Stop},
-    workflow::{self, Definition, Require, Stage, Target},
+    workflow::{self, Definition, Designer, Require, Stage, Target},
 };
 use kaizen_steps::{
     adapters::mssql::Connector,
@@ -85,6 +89,7 @@ fn prepare(
             .next(format!("kaizen start {}", args.workflow.display())));
     }
     refuse_unfit(&project, args)?;
+    refuse_undesigned(&project, args)?;
     if args.apply && project.policy.provenance.require == Require::BeforeEffects {
         trail::required()?;
     }
@@ -121,8 +126,32 @@ fn refuse_unfit(project: &Project, args: &Start) -> Result<(), Failure> {
                 }
             }
         }
-        Target::Sqlite { .. } | Target::Sqlserver { .. } => Ok(()),
+        Target::Command { .. } if args.from_export.is_some() => {
+            let message = format!("{workflow} is about a repository, which needs no export");
+            Err(Failure::usage("wrong_target", message)
+                .next("kaizen init --sqlserver NAME --database DB"))
+        }
+        Target::Sqlite { .. } | Target::Sqlserver { .. } | Target::Command { .. } => Ok(()),
     }
+}
+
+/// Somebody must propose the change.
+fn refuse_undesigned(project: &Project, args: &Start) -> Result<(), Failure> {
+    let rules = project.definition.design.designer == Designer::Rules;
+    let command = matches!(project.definition.target, Target::Command { .. });
+    let rules = match args.designer {
+        None => rules,
+        Some(named) => matches!(named, args::Designer::Rules),
+    };
+    let given = [&args.from, &args.agent_command, &args.replay].into_iter().any(Option::is_some);
+    if !(rules && command) || given || args.change.is_some() {
+        return Ok(());
+    }
+    let workflow = args.workflow.display();
+    let message = format!("{workflow} names nobody who proposes changes to a repository");
+    Err(Failure::usage("no_designer", message).next(format!(
+        "kaizen start {workflow} --change FILE   # or, under [design]: designer = \"agent\" or \"model\""
+    )))
 }
 
 fn check(project: &Project, apply: bool) -> Result<(), Failure> {
@@ -201,6 +230,7 @@ fn created(
         from_run,
         change,
         export,
+        designer: designing(place, project, args)?,
         started_by: context::os_user(),
         approval: approval(definition),
         pre_approved,
@@ -208,6 +238,38 @@ fn created(
         max_attempts: 3,
     };
     Ok((created, artifacts))
+}
+
+/// Who designs, where that was said here.
+fn designing(place: &Place, project: &Project, args: &Start) -> Result<Option<Designing>, Failure> {
+    let workflow = args.workflow.display().to_string();
+    if let Some(name) = &args.replay {
+        let reader = place.reader()?;
+        let run = shared::find(&reader, name)?;
+        return Ok(Some(Designing::Replay(run.created.number)));
+    }
+    if let Some(json) = &args.agent_command {
+        let next = format!("kaizen start {workflow} --agent-command '[\"PROGRAM\", \"ARG\"]'");
+        let argv: Vec<String> = serde_json::from_str(json).map_err(|e| {
+            let message = format!("--agent-command is no JSON array of words: {e}");
+            Failure::usage("agent_command", message).next(next.clone())
+        })?;
+        if argv.first().is_none_or(|program| program.trim().is_empty()) {
+            return Err(Failure::usage("agent_command", "the agent has no program").next(next));
+        }
+        return Ok(Some(Designing::AgentCommand(argv)));
+    }
+    Ok(match args.designer {
+        None => None,
+        Some(args::Designer::Rules) => Some(Designing::Rules),
+        Some(args::Designer::Model) => Some(Designing::Model),
+        Some(args::Designer::Agent) if project.definition.design.agent.is_empty() => {
+            let message = format!("{workflow} names no agent");
+            return Err(Failure::usage("no_agent", message)
+                .next("under [design]: agent = [\"PROGRAM\", \"ARG\"]"));
+        }
+        Some(args::Designer::Agent) => Some(Designing::Agent),
+    })
 }
 
 /// What was exported, as it may be stored: without comments and literals. It must be whole.
@@ -281,7 +343,7 @@ fn change_file(path: &Path) -> Result<(HandedIn, Vec<u8>), Failure> {
     })?;
     let bad = |why: String| {
         Failure::usage("change_file", format!("{}: {why}", path.display()))
-            .next("keys: title, kind, risk, up, down (SQL), [files] (path = content)")
+            .next("keys: title, kind, risk, up, down (SQL), [files] (path = content), [[edits]] (path, search, replace), diff, delete")
     };
     let text = std::str::from_utf8(&bytes).map_err(|e| bad(e.to_string()))?;
     let change: ChangeFile =
@@ -296,8 +358,10 @@ fn change_file(path: &Path) -> Result<(HandedIn, Vec<u8>), Failure> {
 
 /// The file becomes part of the trail, which is never edited: a secret must not get that far.
 fn no_secrets(path: &Path, text: &str, change: &ChangeFile) -> Result<(), Failure> {
-    let parts = [&change.up, &change.down, &change.rationale].into_iter().flatten();
-    let parts = parts.chain(change.files.values()).chain([&change.title]).map(String::as_str);
+    let parts = [&change.up, &change.down, &change.rationale, &change.diff].into_iter().flatten();
+    let edits = change.edits.iter().flat_map(|edit| [&edit.search, &edit.replace]);
+    let parts =
+        parts.chain(change.files.values()).chain(edits).chain([&change.title]).map(String::as_str);
     let Some(shape) = [text].into_iter().chain(parts).find_map(looks_like_secret) else {
         return Ok(());
     };

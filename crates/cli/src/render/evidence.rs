@@ -45,7 +45,12 @@ pub fn full(evidence: &Evidence, probability: f64) -> String {
     let (noted, passed): (Vec<_>, Vec<_>) =
         evidence.checks.iter().partition(|check| check.result != CheckResult::Passed);
     if !passed.is_empty() {
-        let names: Vec<_> = passed.iter().map(|check| check.name.as_str()).collect();
+        let named = |check: &&Check| match check.name.as_str() {
+            // How many there were, and what they were kept to.
+            "tests" => format!("tests ({})", check.detail),
+            name => name.to_owned(),
+        };
+        let names: Vec<String> = passed.iter().map(named).collect();
         text += &format!("  {} {}\n", paint(GOOD, "passed"), names.join(", "));
     }
     if is_unmeasured(evidence) {
@@ -82,13 +87,21 @@ fn check_line(check: &Check) -> String {
 }
 
 fn queries(queries: &[QueryEvidence]) -> String {
+    let metrics = queries.iter().any(|query| query.unit.is_some());
+    let [what, before, after] = match metrics {
+        true => ["metric", "before", "after"],
+        false => ["query", "before ms", "after ms"],
+    };
     let mut head = vec![
-        ("query", Align::Left),
+        (what, Align::Left),
         ("weight", Align::Right),
-        ("before ms", Align::Right),
-        ("after ms", Align::Right),
+        (before, Align::Right),
+        (after, Align::Right),
         ("better", Align::Right),
     ];
+    if metrics {
+        head.push(("unit", Align::Left));
+    }
     // A server counts no steps.
     let counted = queries.iter().any(|query| query.before.vm_steps + query.after.vm_steps > 0);
     if counted {
@@ -102,6 +115,10 @@ fn queries(queries: &[QueryEvidence]) -> String {
             ms(query.after_ms),
             query.improvement.map_or_else(|| "-".to_owned(), |e| better(e.pct)),
         ];
+        if metrics {
+            let way = if query.higher_is_better { ", more is better" } else { "" };
+            row.push(format!("{}{way}", query.unit.as_deref().unwrap_or("ms")));
+        }
         if counted {
             row.push(query.before.vm_steps.to_string());
             row.push(query.after.vm_steps.to_string());

@@ -114,6 +114,13 @@ fn phase_line(full: &Full, phase: Phase) -> Option<String> {
     Some(match phase {
         Phase::Analyze => {
             let analysis = full.analysis.as_ref()?;
+            if let Some(command) = &analysis.command {
+                let seen = command.metrics.iter();
+                let seen = seen.map(|m| format!("{} {} {}", m.name, evidence::ms(m.value), m.unit));
+                return Some(
+                    seen.map(|text| text.trim_end().to_owned()).collect::<Vec<_>>().join(", "),
+                );
+            }
             let total: f64 =
                 analysis.queries.iter().filter_map(|q| Some(q.weight * q.median_ms?)).sum();
             let slowest = analysis.queries.first()?;

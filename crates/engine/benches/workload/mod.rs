@@ -188,6 +188,7 @@ pub fn created(wf: usize) -> (Created, Vec<Vec<u8>>) {
         from_run: None,
         change: Some(HandedIn { name: "input".to_owned(), digest: Digest::of(&[&body]) }),
         export: None,
+        designer: None,
         started_by: "bench".to_owned(),
         approval: ApprovalPolicy {
             auto_kinds: vec!["index".to_owned()],

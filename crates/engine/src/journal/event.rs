@@ -169,6 +169,9 @@ pub struct Created {
     /// What was seen of the target, handed in as a file instead of looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export: Option<HandedIn>,
+    /// Who designs, where it is another than the definition says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub designer: Option<Designing>,
     pub started_by: String,
     pub approval: ApprovalPolicy,
     /// The approval given with `start --approve`: the reason.
@@ -177,6 +180,20 @@ pub struct Created {
     /// Limit on Kaizen's own computing, milliseconds.
     pub budget_ms: u64,
     pub max_attempts: u32,
+}
+
+/// Who designs in a run, said when it was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Designing {
+    Rules,
+    Model,
+    /// The definition's agent.
+    Agent,
+    /// Another agent: a program and its arguments.
+    AgentCommand(Vec<String>),
+    /// The answers that a designer gave in an earlier run.
+    Replay(i64),
 }
 
 /// A change file that a person handed in.

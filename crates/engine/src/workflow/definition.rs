@@ -31,6 +31,10 @@ pub struct Definition {
     pub evaluate: Evaluate,
     #[serde(default, skip_serializing_if = "is_default")]
     pub sqlserver: Sqlserver,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub confine: Confine,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub model: Model,
     #[serde(default)]
     pub approval: Approval,
     #[serde(default)]
@@ -57,6 +61,56 @@ pub enum Target {
         /// The database's name on the server.
         database: String,
     },
+    /// Any repository: commands say how it does.
+    Command {
+        /// Prints metrics as JSON; where it prints none, the time that it takes is the metric.
+        benchmark: Vec<String>,
+        /// Exit code 0 passes.
+        test: Vec<String>,
+        /// Run first in each worktree and not measured; empty: nothing is built.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        build: Vec<String>,
+        /// What it prints is what designers are told; empty: nothing more than the metrics.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        analyze: Vec<String>,
+        /// Variables of the environment that the commands may see.
+        #[serde(default)]
+        env: Vec<String>,
+        /// After this time a command is ended.
+        #[serde(default = "command_timeout", with = "duration")]
+        timeout: Duration,
+    },
+}
+
+fn command_timeout() -> Duration {
+    Duration::from_secs(300)
+}
+
+/// What commands that run a change's code may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Confine {
+    pub mode: Confinement,
+    /// Whether they may use the network.
+    pub network: bool,
+    /// Folders that they may write to besides their own scratch folders.
+    pub write: Vec<String>,
+    /// Most data that one process may hold, in MiB; 0: no limit.
+    pub memory_mb: u32,
+    /// Largest file that they may write, in MiB; 0: no limit.
+    pub file_mb: u32,
+}
+
+/// Whether commands run where they cannot be confined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confinement {
+    /// Nothing is confined.
+    Off,
+    /// As far as the system can; what it cannot is said.
+    Prefer,
+    /// Wholly, or they do not run.
+    Require,
 }
 
 /// How the target is looked at.
@@ -83,6 +137,14 @@ pub struct Design {
     /// Time that the designer may spend.
     #[serde(with = "duration")]
     pub budget: Duration,
+    /// How often a designer is asked again after its answer was refused.
+    pub retries: u32,
+    /// The external agent: a program and its arguments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub agent: Vec<String>,
+    /// Variables of the environment that the agent may see.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub agent_env: Vec<String>,
 }
 
 /// Who proposes changes.
@@ -91,6 +153,42 @@ pub struct Design {
 pub enum Designer {
     /// Candidates derived from the queries by rules.
     Rules,
+    /// A program that is told what was found and answers with a change.
+    Agent,
+    /// A model behind an HTTP endpoint.
+    Model,
+}
+
+/// The endpoint of the designer `model`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Model {
+    /// Base URL; empty: `KAIZEN_MODEL_URL` says it. The key is in `KAIZEN_MODEL_KEY` alone.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub url: String,
+    /// The model's name; empty: `KAIZEN_MODEL` says it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    pub api: Api,
+    pub temperature: f64,
+    /// Most tokens of one answer.
+    pub max_tokens: u32,
+    /// Time for one answer.
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+    /// What a million tokens cost, in and out, in any currency.
+    pub input_price: f64,
+    pub output_price: f64,
+}
+
+/// The shape of an endpoint's requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Api {
+    /// `/chat/completions`, which most servers of models speak.
+    Openai,
+    /// `/messages`.
+    Anthropic,
 }
 
 /// How the rule-based designer chooses among its candidates.
@@ -113,6 +211,8 @@ pub struct Generate {
     pub migrations: String,
     /// Largest change, all files together, in KiB.
     pub max_change_kb: u32,
+    /// Largest file that a change may leave behind, in KiB.
+    pub max_file_kb: u32,
 }
 
 /// How a change reaches the outside world.
@@ -237,7 +337,7 @@ pub enum Stage {
 }
 
 /// What a run, and the workflow, may spend.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Budget {
     /// Kaizen's own computing in one run; waiting for people does not count.
@@ -247,6 +347,10 @@ pub struct Budget {
     pub cycles_per_hour: u32,
     /// Failures in a row that park the workflow.
     pub max_failures: u32,
+    /// Tokens that a model may read and write in one run, all answers together.
+    pub model_tokens: u64,
+    /// What they may cost, by the prices of `[model]`; 0: no limit.
+    pub model_cost: f64,
 }
 
 impl Definition {
@@ -278,9 +382,9 @@ impl AutoApprove {
     }
 }
 
-/// What nobody has set is not written, where another kind of target may not say it.
-fn is_default(limits: &Sqlserver) -> bool {
-    *limits == Sqlserver::default()
+/// What nobody has set is not written: another kind of target may not say it.
+fn is_default<T: Default + PartialEq>(section: &T) -> bool {
+    *section == T::default()
 }
 
 impl Default for Analyze {
@@ -296,6 +400,24 @@ impl Default for Design {
             strategy: Strategy::Measured,
             max_changes: 1,
             budget: Duration::from_secs(90),
+            retries: 2,
+            agent: Vec::new(),
+            agent_env: Vec::new(),
+        }
+    }
+}
+
+impl Default for Model {
+    fn default() -> Model {
+        Model {
+            url: String::new(),
+            name: String::new(),
+            api: Api::Openai,
+            temperature: 0.1,
+            max_tokens: 4_096,
+            timeout: Duration::from_secs(60),
+            input_price: 0.0,
+            output_price: 0.0,
         }
     }
 }
@@ -306,6 +428,7 @@ impl Default for Generate {
             paths: vec!["migrations/**".to_owned()],
             migrations: "migrations".to_owned(),
             max_change_kb: 256,
+            max_file_kb: 1_024,
         }
     }
 }
@@ -338,6 +461,18 @@ impl Default for Sqlserver {
             max_errors_pct: 2.0,
             max_blocked: 10,
             min_executions: 200,
+        }
+    }
+}
+
+impl Default for Confine {
+    fn default() -> Confine {
+        Confine {
+            mode: Confinement::Prefer,
+            network: false,
+            write: Vec::new(),
+            memory_mb: 8_192,
+            file_mb: 2_048,
         }
     }
 }
@@ -376,6 +511,12 @@ impl Default for AutoApprove {
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget { compute: Duration::from_secs(300), cycles_per_hour: 10, max_failures: 5 }
+        Budget {
+            compute: Duration::from_secs(300),
+            cycles_per_hour: 10,
+            max_failures: 5,
+            model_tokens: 200_000,
+            model_cost: 0.0,
+        }
     }
 }

@@ -17,8 +17,8 @@ mod template;
 pub mod window;
 
 pub use definition::{
-    Analyze, Approval, AutoApprove, Budget, Definition, Deploy, Design, Designer, Evaluate,
-    Generate, OnExpiry, Sqlserver, Stage, Strategy, Target,
+    Analyze, Api, Approval, AutoApprove, Budget, Confine, Confinement, Definition, Deploy, Design,
+    Designer, Evaluate, Generate, Model, OnExpiry, Sqlserver, Stage, Strategy, Target,
 };
 pub use error::{Error, Place, Position};
 pub use policy::{

@@ -3,9 +3,10 @@
 //! Matching a change's paths against the protected ones belongs to the phase that writes files;
 //! here is only the list.
 
-use super::definition::Definition;
+use super::definition::{Confinement, Definition};
 use super::document::Document;
 use super::error::Error;
+use super::rules::CONFINEMENT;
 use super::schema::{PROBABILITY, Schema, Shape, key};
 use crate::digest::Digest;
 use serde::{Deserialize, Serialize};
@@ -86,6 +87,8 @@ pub struct Floor {
     pub auto_approve: bool,
     /// Least `evaluate.min_success_probability`, 0 to 1.
     pub min_success_probability: f64,
+    /// Least `confine.mode`: off, prefer, require.
+    pub confine: Confinement,
 }
 
 /// What may be stored and shown to designers.
@@ -109,6 +112,7 @@ const POLICY: Schema = Schema(&[
     key("floor", "quorum", Shape::Whole { min: 1, max: 20 }),
     key("floor", "auto_approve", Shape::Flag),
     key("floor", "min_success_probability", PROBABILITY),
+    key("floor", "confine", CONFINEMENT),
     key("data", "literals", Shape::Choice { what: "choice", known: &["strip", "keep"] }),
     key(
         "provenance",
@@ -148,6 +152,16 @@ impl Policy {
             let of = format!("`floor.min_success_probability` = {least} in kaizen.toml");
             return Err(below("evaluate.min_success_probability", probability.to_string(), of));
         }
+        let mode = definition.confine.mode;
+        if mode < floor.confine {
+            let word = |mode| match mode {
+                Confinement::Off => "\"off\"",
+                Confinement::Prefer => "\"prefer\"",
+                Confinement::Require => "\"require\"",
+            };
+            let of = format!("`floor.confine` = {} in kaizen.toml", word(floor.confine));
+            return Err(below("confine.mode", word(mode).to_owned(), of));
+        }
         let kinds = &definition.auto_approve.kinds;
         if !floor.auto_approve && !kinds.is_empty() {
             let of = "`floor.auto_approve` = false in kaizen.toml".to_owned();
@@ -169,7 +183,12 @@ impl Default for Journal {
 
 impl Default for Floor {
     fn default() -> Floor {
-        Floor { quorum: 1, auto_approve: false, min_success_probability: 0.5 }
+        Floor {
+            quorum: 1,
+            auto_approve: false,
+            min_success_probability: 0.5,
+            confine: Confinement::Prefer,
+        }
     }
 }
 

@@ -50,7 +50,9 @@ pub(super) enum Shape {
     Flag,
     /// An array of values, none of them twice.
     Set(&'static Shape),
-    /// An array of commands, each an array of arguments.
+    /// An array of arguments, the program first.
+    Command,
+    /// An array of commands.
     Commands,
     /// `0 22 * * Sat for 6h`.
     Window,
@@ -134,6 +136,7 @@ impl Shape {
                 _ => Err(expected("true or false", value)),
             },
             Shape::Set(shape) => set(value, shape),
+            Shape::Command => command(value),
             Shape::Commands => commands(value),
             Shape::Window => filled(value)?.parse::<Window>().map(drop).map_err(Fault::Reason),
         }
@@ -256,19 +259,21 @@ fn set(value: &DeValue<'_>, shape: &Shape) -> Result<(), Fault> {
     Ok(())
 }
 
+fn command(value: &DeValue<'_>) -> Result<(), Fault> {
+    let form = "an array of arguments, the program first: [\"./bench.sh\", \"--fast\"]";
+    let arguments = value.as_array().ok_or_else(|| expected(form, value))?;
+    let Some(program) = arguments.first() else {
+        return Err(Fault::Reason("a command without a program: []".to_owned()));
+    };
+    filled(program.get_ref())?;
+    arguments.iter().try_for_each(|argument| text(argument.get_ref()).map(drop))
+}
+
 fn commands(value: &DeValue<'_>) -> Result<(), Fault> {
     let form = "an array of commands, each an array of arguments: [[\"./check.sh\", \"--fast\"]]";
     let commands = value.as_array().ok_or_else(|| expected(form, value))?;
-    for command in commands {
-        let arguments =
-            command.get_ref().as_array().ok_or_else(|| expected(form, command.get_ref()))?;
-        let Some(program) = arguments.first() else {
-            return Err(Fault::Reason("a command without a program: []".to_owned()));
-        };
-        filled(program.get_ref())?;
-        for argument in arguments {
-            text(argument.get_ref())?;
-        }
-    }
-    Ok(())
+    commands.iter().try_for_each(|one| match one.get_ref() {
+        DeValue::Array(_) => command(one.get_ref()),
+        other => Err(expected(form, other)),
+    })
 }

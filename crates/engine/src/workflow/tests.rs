@@ -8,6 +8,8 @@ use crate::error::{Class, Classified};
 use proptest::prelude::*;
 use std::time::Duration;
 
+const RUST: &str = include_str!("../../../../workflows/rust-benchmark.toml");
+const PYTHON: &str = include_str!("../../../../workflows/python-benchmark.toml");
 const SHORTEST: &str = "name = \"x\"\n[target]\nkind = \"sqlite\"\ndatabase = \"app.db\"\nworkload = [\"workload/*.sql\"]\n";
 const SHIPPED: &str = include_str!("../../../../workflows/sqlite-index-tuning.toml");
 
@@ -70,8 +72,13 @@ fn the_table_of_keys_is_that_of_the_types() {
     let mut server = Definition::parse(&server).unwrap();
     // What is as by default is not written.
     server.sqlserver.max_blocked += 1;
+    let mut command = Definition::parse(RUST).unwrap();
+    let Target::Command { analyze, .. } = &mut command.target else { panic!("{command:?}") };
+    analyze.push("profile".to_owned());
+    command.confine.network = true;
+    (command.model.url, command.model.name) = ("https://models.test/v1".into(), "m".into());
     let mut keys = std::collections::BTreeSet::new();
-    for definition in [sqlite, server] {
+    for definition in [sqlite, server, command] {
         for (name, value) in &toml::Table::try_from(&definition).unwrap() {
             match value.as_table() {
                 Some(section) => keys.extend(section.keys().map(|key| format!("{name}.{key}"))),
@@ -100,7 +107,7 @@ fn a_misspelt_key_is_named_with_its_line_and_the_right_one() {
     );
     assert_eq!(
         refusal("[budget]\ncolour = \"red\"\n"),
-        "unknown key `colour` in [budget] (line 7); known: compute, cycles_per_hour, max_failures"
+        "unknown key `colour` in [budget] (line 7); known: compute, cycles_per_hour, max_failures, model_tokens, model_cost"
     );
 }
 
@@ -163,7 +170,7 @@ fn thresholds_out_of_range_are_refused() {
 fn an_unknown_target_or_designer_is_answered_with_the_known_ones() {
     assert_eq!(
         full(&SHORTEST.replace("\"sqlite\"", "\"oracle\"")),
-        "unknown target `oracle` in `target.kind` (line 3); known: sqlite, sqlserver"
+        "unknown target `oracle` in `target.kind` (line 3); known: sqlite, sqlserver, command"
     );
     assert_eq!(
         full(&SHORTEST.replace("\"sqlite\"", "\"sqllite\"")),
@@ -171,7 +178,7 @@ fn an_unknown_target_or_designer_is_answered_with_the_known_ones() {
     );
     assert_eq!(
         refusal("[design]\ndesigner = \"oracle\"\n"),
-        "unknown designer `oracle` in `design.designer` (line 7); known: rules"
+        "unknown designer `oracle` in `design.designer` (line 7); known: rules, agent, model"
     );
     assert_eq!(
         refusal("[auto_approve]\nkinds = [\"index\", \"data\"]\n"),
@@ -350,4 +357,34 @@ fn a_sql_server_target_has_its_own_keys() {
     assert!(both.contains("from Query Store"), "{both}");
     let named = refused("kind = \"sqlite\"\nname = \"a\"\ndatabase = \"b\"\nworkload = [\"x\"]");
     assert!(named.contains("named by its file"), "{named}");
+}
+
+#[test]
+fn a_repository_has_commands_and_says_what_may_change() {
+    for text in [RUST, PYTHON] {
+        let definition = Definition::parse(text).unwrap();
+        assert!(matches!(definition.target, Target::Command { .. }));
+        assert_eq!(definition.design.designer, Designer::Agent);
+    }
+    let refused = |from: &str, to: &str| {
+        assert!(RUST.contains(from), "{from}");
+        Definition::parse(&RUST.replace(from, to)).unwrap_err().to_string()
+    };
+    for (from, to, said) in [
+        ("test = [", "tested = [", "unknown key `tested` in [target]"),
+        (
+            "kind = \"command\"",
+            "kind = \"sqlite\"",
+            "the target is a SQLite database, which has no such key",
+        ),
+        ("designer = \"agent\"", "designer = \"rules\"", "the rules know databases only"),
+        ("\nagent = [", "\n# agent = [", "the agent's command is missing"),
+        ("paths = [\"src/**\"]", "", "say which files a change may touch"),
+        ("\"src/**\"", "\"kaizen.toml\"", "which no change may touch"),
+        ("mode = \"prefer\"", "mode = \"hope\"", "unknown choice `hope`"),
+        ("timeout = \"10m\"", "timeout = 10", "`10` is no duration"),
+    ] {
+        let why = refused(from, to);
+        assert!(why.contains(said), "{to}: {why}");
+    }
 }

@@ -130,6 +130,7 @@ pub fn created(number: i64) -> Created {
         from_run: None,
         change: None,
         export: None,
+        designer: None,
         started_by: "ada".to_owned(),
         approval: ApprovalPolicy::default(),
         pre_approved: None,

@@ -70,6 +70,7 @@ impl Sim {
             from_run: None,
             change: None,
             export: None,
+            designer: None,
             started_by: self.rng.pick(&PEOPLE).to_owned(),
             approval,
             pre_approved: self.rng.chance(150).then_some(given),

@@ -10,7 +10,7 @@ mod server;
 
 use crate::{
     payload::ChangeSet,
-    phases::{blocking, generate::binding, step},
+    phases::{blocking, command, generate::binding, step},
     project::Project,
 };
 use async_trait::async_trait;
@@ -58,9 +58,11 @@ impl Effects for ProjectEffects {
         self.with(cx, |doing| {
             calendar::may_deploy(doing)?;
             repository::preconditions(doing)?;
-            match doing.is_server() {
-                true => server::binding(doing),
-                false => binding(&doing.project, &doing.change, &doing.change.preflight),
+            let (project, change) = (&doing.project, &doing.change);
+            match &project.definition.target {
+                Target::Sqlserver { .. } => server::binding(doing),
+                Target::Sqlite { .. } => binding(project, change, &change.preflight),
+                Target::Command { .. } => command::binding(project, change, &change.preflight),
             }
         })
         .await
@@ -136,9 +138,10 @@ impl Effects for ProjectEffects {
     }
 
     async fn verify_rollback(&self, cx: &Context) -> Result<Value, StepError> {
-        self.with(cx, |doing| match doing.is_server() {
-            true => server::verify_rollback(doing),
-            false => script::verify_rollback(doing),
+        self.with(cx, |doing| match &doing.project.definition.target {
+            Target::Sqlserver { .. } => server::verify_rollback(doing),
+            Target::Sqlite { .. } => script::verify_rollback(doing),
+            Target::Command { .. } => command::verify_rollback(&doing.project, &doing.change),
         })
         .await
     }

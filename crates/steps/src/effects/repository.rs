@@ -2,7 +2,7 @@
 
 use super::{Doing, probed, read, write};
 use crate::{
-    adapters::git::{CommitPlan, Error, Files, Repo},
+    adapters::git::{CommitPlan, Error, Repo},
     phases::step,
 };
 use kaizen_engine::{
@@ -52,8 +52,6 @@ pub fn preconditions(doing: &Doing) -> Result<(), StepError> {
 pub fn plan_commit(doing: &Doing) -> Result<Value, StepError> {
     let (repo, change) = (doing.repository()?, &doing.change);
     let head = repo.head(Some(&change.branch)).map_err(step)?;
-    let files: Files =
-        change.files.iter().map(|(p, t)| (p.clone(), Some(t.clone().into_bytes()))).collect();
     let message = format!(
         "{}\n\n{}\n\n{}",
         change.title,
@@ -61,8 +59,9 @@ pub fn plan_commit(doing: &Doing) -> Result<Value, StepError> {
         trailers(doing, Phase::Deploy)
     );
     let (name, email) = repo.author().map_err(step)?;
-    let plan =
-        repo.plan_commit(&head, &files, (&name, &email), seconds(doing), &message).map_err(step)?;
+    let plan = repo
+        .plan_commit(&head, &change.staged(), (&name, &email), seconds(doing), &message)
+        .map_err(step)?;
     // An untracked file in the way is better found before the branch has moved.
     repo.check_worktree(&plan).map_err(step)?;
     write(&plan)

@@ -51,9 +51,13 @@ fn slower(query: &QueryEvidence, limits: &Limits) -> Option<String> {
     let same_program = !query.plan_changed && query.before == query.after;
     let sure_from = if same_program { -limits.max_regression_pct } else { 0.0 };
     let over = -estimate.pct > limits.max_regression_pct && estimate.hi < sure_from;
+    let (verb, unit) = match &query.unit {
+        None => ("takes", "ms"),
+        Some(unit) => ("costs", unit.as_str()),
+    };
     (over && matters(query, limits)).then(|| {
         format!(
-            "`{}` takes {estimate}: {:.3} ms before, {:.3} ms after; {:.1} % more is allowed",
+            "`{}` {verb} {estimate}: {:.3} {unit} before, {:.3} {unit} after; {:.1} % more is allowed",
             query.name, query.before_ms, query.after_ms, limits.max_regression_pct
         )
     })

@@ -28,6 +28,8 @@ fn query(name: &str, improvement: Option<Estimate>) -> QueryEvidence {
         after: Counters { vm_steps: 500, ..Counters::default() },
         improvement,
         plan_changed: true,
+        unit: None,
+        higher_is_better: false,
     }
 }
 

@@ -116,5 +116,7 @@ pub fn designer_name(source: &Source) -> &'static str {
         Source::Rules => "rules",
         Source::File(_) => "file",
         Source::Run(_) => "run",
+        Source::Model(_) => "model",
+        Source::Agent(_) => "agent",
     }
 }

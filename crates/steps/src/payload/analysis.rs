@@ -1,6 +1,7 @@
 //! Analyze's output: how the target performs now.
 
 use super::server::ServerAnalysis;
+use crate::targets::command::Metric;
 use kaizen_engine::{
     digest::Digest,
     journal::{Facts, Phase},
@@ -31,6 +32,26 @@ pub struct Analysis {
     /// What only SQL Server tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerAnalysis>,
+    /// What only commands tell of a repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandAnalysis>,
+}
+
+/// How a repository does by its own commands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CommandAnalysis {
+    /// The commit that was looked at.
+    pub commit: String,
+    /// Its tree: the same files have the same, whatever their history.
+    pub tree: String,
+    /// The median of some runs of the benchmark, by name.
+    pub metrics: Vec<Metric>,
+    /// Why the tests fail as it stands; `None`: they pass.
+    pub failing_tests: Option<String>,
+    /// What the workflow's `analyze` command printed, without secrets.
+    pub report: Option<String>,
+    /// What held of the commands' confinement.
+    pub confinement: String,
 }
 
 /// One query of the workload on a copy of the database.

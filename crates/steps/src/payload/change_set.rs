@@ -2,18 +2,21 @@
 
 use super::evaluation::{Evidence, Verdict};
 use super::proposal::Source;
-use crate::{evidence::Probability, models::Features};
+use crate::{adapters::git::Files, evidence::Probability, models::Features};
 use kaizen_engine::{
     digest::Digest,
     journal::{Binding, Effect, Facts, Phase, event::Generated},
     step::Output,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, ops::Deref, sync::Arc};
 
 /// What a change does, derived by parsing its scripts. Ordered: a bundle is as much as its most
 /// far-reaching statement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Refreshes planner statistics (`ANALYZE`).
@@ -39,7 +42,9 @@ pub enum Kind {
 }
 
 /// How much can go wrong. What a designer declares may only raise it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Risk {
     Low,
@@ -64,6 +69,9 @@ pub struct Change {
     pub down: String,
     /// Path to whole new content, as it will be committed, the scripts among them.
     pub files: BTreeMap<String, String>,
+    /// Files that go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deleted: Vec<String>,
     /// Those of `files` that hold the scripts, written by Kaizen.
     pub migrations: Vec<String>,
     /// Statements of `up`, in order.
@@ -80,10 +88,29 @@ pub struct Change {
     pub needs_human: Vec<String>,
     /// Tables and views that the scripts touch, lower case.
     pub tables: Vec<String>,
-    /// SHA-256 over title, kind, risk, scripts and files.
+    /// SHA-256 over title, kind, risk, scripts, files and what goes.
     pub digest: Digest,
     /// What Deploy will do, in order.
     pub effects: Vec<Effect>,
+}
+
+impl Change {
+    /// What is committed: whole new contents, and `None` for what goes.
+    #[must_use]
+    pub fn staged(&self) -> Files {
+        staged(&self.files, &self.deleted)
+    }
+
+    /// Every path that it touches: what is written, then what goes.
+    pub fn paths(&self) -> impl Iterator<Item = &String> {
+        self.files.keys().chain(&self.deleted)
+    }
+}
+
+/// See [`Change::staged`].
+pub(crate) fn staged(files: &BTreeMap<String, String>, deleted: &[String]) -> Files {
+    let written = files.iter().map(|(path, text)| (path.clone(), Some(text.clone().into_bytes())));
+    written.chain(deleted.iter().map(|path| (path.clone(), None))).collect()
 }
 
 /// A change with what is known about it.

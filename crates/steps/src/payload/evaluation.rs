@@ -62,7 +62,8 @@ impl Estimate {
         match saved_pct {
             saved if saved <= -100.0 => format!("{:.1} × as much", 1.0 - saved / 100.0),
             saved if saved < 0.0 => format!("{:.1} % more", -saved),
-            saved => format!("{saved:.1} % less"),
+            // There is a zero below zero.
+            saved => format!("{:.1} % less", saved + 0.0),
         }
     }
 }
@@ -106,6 +107,12 @@ pub struct QueryEvidence {
     pub improvement: Option<Estimate>,
     /// Whether the plan changed.
     pub plan_changed: bool,
+    /// What a metric is measured in; `None`: a query, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// A metric of which more is better.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub higher_is_better: bool,
 }
 
 /// What the change costs to keep.
@@ -133,4 +140,16 @@ pub enum Verdict {
     Incorrect,
     /// The machine's noise is too large to tell. Never passes.
     Inconclusive,
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Verdict::Improved => "improved",
+            Verdict::TooSmall => "too_small",
+            Verdict::Regressed => "regressed",
+            Verdict::Incorrect => "incorrect",
+            Verdict::Inconclusive => "inconclusive",
+        })
+    }
 }

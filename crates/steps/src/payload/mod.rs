@@ -13,13 +13,15 @@ mod record;
 pub mod server;
 
 pub use analysis::{
-    Analysis, Baseline, Counters, KindSuccess, QueryProfile, QueryStatus, Regression, SourceAbsent,
+    Analysis, Baseline, CommandAnalysis, Counters, KindSuccess, QueryProfile, QueryStatus,
+    Regression, SourceAbsent,
 };
+pub(crate) use change_set::staged;
 pub use change_set::{Change, ChangeSet, Kind, Risk};
 pub use deployment::Deployment;
 pub use evaluation::{
     Check, CheckResult, Estimate, Evaluation, Evidence, QueryEvidence, SizeEvidence, Verdict,
 };
 pub use learning::WeightsUpdate;
-pub use proposal::{Candidate, ChangeFile, Proposal, Source};
+pub use proposal::{Candidate, ChangeFile, Edit, Proposal, Source};
 pub use record::ProvenanceRecord;

@@ -5,6 +5,7 @@ use kaizen_engine::{
     journal::{Facts, Phase},
     step::Output,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -27,8 +28,12 @@ pub enum Source {
     Rules,
     /// A person's file, with its name.
     File(String),
-    /// The change set of an earlier run: `r12`.
+    /// The change set of an earlier run, or what its designer answered: `r12`.
     Run(String),
+    /// A model, by its name.
+    Model(String),
+    /// An external agent, by its program.
+    Agent(String),
 }
 
 /// One proposed change set, before it has been checked.
@@ -45,7 +50,7 @@ pub struct Candidate {
 
 /// A change as a person, a model or an agent writes it (`--change FILE`, TOML). All but the title
 /// is optional.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeFile {
     pub title: String,
@@ -63,10 +68,38 @@ pub struct ChangeFile {
     /// Path in the repository to its whole new content.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
+    /// A unified diff, of as many files as need be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
+    /// Replacements in files that are there, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<Edit>,
+    /// Paths of files that go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delete: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rationale: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_improvement_pct: Option<f64>,
+}
+
+/// One replacement in a file that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    pub path: String,
+    /// What stands there now, exactly once.
+    pub search: String,
+    pub replace: String,
+}
+
+impl ChangeFile {
+    /// Whether it says anything of files.
+    #[must_use]
+    pub fn touches_files(&self) -> bool {
+        let text = self.diff.as_ref().is_some_and(|diff| !diff.trim().is_empty());
+        text || !(self.files.is_empty() && self.edits.is_empty() && self.delete.is_empty())
+    }
 }
 
 impl Output for Proposal {

@@ -43,6 +43,15 @@ pub struct ProvenanceRecord {
     pub target: String,
     /// What was known before measuring; `None` where there was no change set.
     pub features: Option<Features>,
+    /// The verdict of the last measurement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
+    /// Digest of what the change does, whatever it is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// Digest of what was found of the target before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
 }
 
 impl Output for ProvenanceRecord {

@@ -1,6 +1,6 @@
 //! Phase 1. Analyze reads the target: the workload on a copy, query by query.
 
-use super::{blocking, past, policy, server, step, time_left};
+use super::{blocking, command, past, policy, server, step, time_left};
 use crate::{
     payload::{Analysis, SourceAbsent},
     project::Project,
@@ -28,6 +28,7 @@ impl Step for Analyze {
         match &self.project.definition.target {
             Target::Sqlite { .. } => blocking(move || analysis(&project, &cx)).await,
             Target::Sqlserver { .. } => server::analysis(&project, &cx).await,
+            Target::Command { .. } => command::analysis(&project, &cx).await,
         }
     }
 }

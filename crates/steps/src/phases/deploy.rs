@@ -9,6 +9,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use kaizen_engine::{
+    digest::Digest,
     journal::Effect,
     step::{Context, Step, StepError},
     workflow::Target,
@@ -37,6 +38,7 @@ impl Step for Deploy {
                     database.schema_digest().map_err(step)?
                 }
                 Target::Sqlserver { .. } => server::after::schema_digest(&project, &cx)?,
+                Target::Command { .. } => Digest::of(&[commit.unwrap_or_default().as_bytes()]),
             };
             Ok(Deployment {
                 branch: change.branch.clone(),

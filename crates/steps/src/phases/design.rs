@@ -1,6 +1,7 @@
-//! Phase 2. Design proposes change sets: by rules, from a person's file, or from an earlier run.
+//! Phase 2. Design proposes change sets: by rules, by asking a model or an agent, from a person's file, or
+//! from an earlier run.
 
-use super::{analyze::snapshot, blocking, past, seed, step, time_left};
+use super::{analyze::snapshot, asking, blocking, past, seed, step, time_left};
 use crate::{
     designers::rules,
     payload::{Analysis, Candidate, ChangeFile, ChangeSet, Proposal, Source},
@@ -9,9 +10,12 @@ use crate::{
 };
 use async_trait::async_trait;
 use kaizen_engine::{
-    journal::{Phase, event::HandedIn},
+    journal::{
+        Phase,
+        event::{Designing, HandedIn},
+    },
     step::{Context, Step, StepError},
-    workflow::Strategy,
+    workflow::{Designer, Strategy},
 };
 use std::sync::Arc;
 
@@ -29,13 +33,31 @@ impl Step for Design {
         let (project, cx) = (self.project.clone(), cx.clone());
         blocking(move || match (&cx.run.created.change, cx.run.created.from_run) {
             (Some(file), _) => from_file(&cx, file),
-            (None, Some(run)) => from_run(&cx, run),
-            (None, None) => match &analysis.server {
-                Some(server) => super::server::by_rules(&project, &cx, server),
-                None => by_rules(&project, &cx, &analysis),
+            (None, Some(run)) => from_run(&project, &cx, run),
+            (None, None) => match designer(&project, &cx) {
+                Some(designer) => asking::ask(&project, &cx, &analysis, designer),
+                None => match &analysis.server {
+                    Some(server) => super::server::by_rules(&project, &cx, server),
+                    None => by_rules(&project, &cx, &analysis),
+                },
             },
         })
         .await
+    }
+}
+
+/// Who is to be asked; `None`: the rules.
+fn designer(project: &Project, cx: &Context) -> Option<asking::Designer> {
+    use asking::Designer as Ask;
+    let design = &project.definition.design;
+    match (&cx.run.created.designer, design.designer) {
+        (Some(Designing::Rules), _) | (None, Designer::Rules) => None,
+        (Some(Designing::Model), _) | (None, Designer::Model) => Some(Ask::Model),
+        (Some(Designing::Agent), _) | (None, Designer::Agent) => {
+            Some(Ask::Agent(design.agent.clone()))
+        }
+        (Some(Designing::AgentCommand(argv)), _) => Some(Ask::Agent(argv.clone())),
+        (Some(Designing::Replay(run)), _) => Some(Ask::Replay(*run)),
     }
 }
 
@@ -50,7 +72,7 @@ fn from_file(cx: &Context, file: &HandedIn) -> Result<Proposal, StepError> {
 }
 
 /// The very change set of an earlier run.
-fn from_run(cx: &Context, run: i64) -> Result<Proposal, StepError> {
+fn from_run(project: &Project, cx: &Context, run: i64) -> Result<Proposal, StepError> {
     let reader = cx.reader()?;
     let earlier = reader.run(run)?;
     let Some(payload) = earlier.outputs.get(&Phase::Generate) else {
@@ -59,6 +81,7 @@ fn from_run(cx: &Context, run: i64) -> Result<Proposal, StepError> {
     };
     let set: ChangeSet = reader.payload(payload)?;
     let own = |path: &String| !set.migrations.contains(path);
+    same_base(project, &set, run)?;
     let change = ChangeFile {
         title: set.title.clone(),
         kind: Some(set.kind),
@@ -71,11 +94,27 @@ fn from_run(cx: &Context, run: i64) -> Result<Proposal, StepError> {
             .filter(|(path, _)| own(path))
             .map(|(p, t)| (p.clone(), t.clone()))
             .collect(),
+        delete: set.deleted.clone(),
         rationale: Some(set.rationale.clone()),
         expected_improvement_pct: set.expected_improvement_pct,
+        ..ChangeFile::default()
     };
     let note = format!("the change set of r{run}, {}", set.digest.short());
     Ok(only(change, Source::Run(format!("r{run}")), note))
+}
+
+/// Whole contents would overwrite what others have done to these files since.
+fn same_base(project: &Project, set: &ChangeSet, run: i64) -> Result<(), StepError> {
+    let repo = project.repository().map_err(step)?;
+    let head = repo.head(project.definition.deploy.branch.as_deref()).map_err(step)?.commit;
+    for path in set.paths().filter(|path| !set.migrations.contains(path)) {
+        let [then, now] = [&set.base_commit, &head].map(|commit| repo.read(commit, path));
+        if then.map_err(step)? != now.map_err(step)? {
+            let message = format!("{path} has changed since r{run} was made of it: design anew");
+            return Err(StepError::operator("base_moved", message));
+        }
+    }
+    Ok(())
 }
 
 fn only(change: ChangeFile, source: Source, note: String) -> Proposal {

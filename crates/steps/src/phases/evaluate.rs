@@ -1,9 +1,9 @@
 //! Phase 5. Evaluate decides keep or roll back: a fresh snapshot of the deployed database, with
 //! the change and with it undone.
 
-use super::{blocking, measuring, past, server, step};
+use super::{blocking, command, measuring, past, server, step};
 use crate::{
-    evidence::posterior,
+    evidence::{Limits, posterior},
     payload::{ChangeSet, Deployment, Evaluation, Evidence, Verdict},
     project::Project,
     targets::sqlite::{
@@ -30,11 +30,12 @@ impl Step for Evaluate {
     type Output = Evaluation;
 
     async fn run(&self, deployment: Deployment, cx: &Context) -> Result<Evaluation, StepError> {
-        if let Target::Sqlserver { .. } = &self.project.definition.target {
-            return server::after::evaluate(&self.project, cx).await;
-        }
         let (project, cx) = (self.project.clone(), cx.clone());
-        blocking(move || evaluate(&project, &cx, &deployment)).await
+        match &self.project.definition.target {
+            Target::Sqlserver { .. } => server::after::evaluate(&project, &cx).await,
+            Target::Command { .. } => blocking(move || command::evaluate(&project, &cx)).await,
+            Target::Sqlite { .. } => blocking(move || evaluate(&project, &cx, &deployment)).await,
+        }
     }
 }
 
@@ -57,10 +58,21 @@ pub(super) fn judged(
     change: &ChangeSet,
     evidence: Evidence,
 ) -> Result<Evaluation, StepError> {
+    judged_by(project, cx, change, evidence, &measuring::limits(project))
+}
+
+/// The same by limits of the target's own.
+pub(super) fn judged_by(
+    project: &Project,
+    cx: &Context,
+    change: &ChangeSet,
+    evidence: Evidence,
+    limits: &Limits,
+) -> Result<Evaluation, StepError> {
     let reader = cx.reader()?;
     let prior = past::prior(&reader, &past::all(cx, &reader)?, &change.features)?;
     let objective = measuring::objective(change.kind);
-    let probability = posterior(&prior, &evidence, objective, &measuring::limits(project));
+    let probability = posterior(&prior, &evidence, objective, limits);
     let least = project.definition.evaluate.min_success_probability;
     let likely = probability.posterior >= least;
     let mut reasons = evidence.reasons.clone();

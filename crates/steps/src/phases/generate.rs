@@ -4,17 +4,18 @@
 //! The preflight refuses for application, tests, correctness or down, never for speed: its verdict
 //! is shown to whoever decides.
 
-use super::{analyze::snapshot, blocking, measuring, past, server, step};
+use super::{
+    analyze::snapshot,
+    blocking, command, measuring, past, server, step,
+    vet::{self, Scripts, Vetted},
+};
 use crate::{
-    adapters::{
-        disk,
-        git::{self, Files, Repo},
-    },
+    adapters::disk,
     evidence::posterior,
     models::{Features, PlanPattern, designer_name},
-    payload::{Analysis, Candidate, Change, ChangeFile, ChangeSet, Evidence, Proposal, Source},
+    payload::{Analysis, Candidate, Change, ChangeSet, Evidence, Proposal, Source, staged},
     project::Project,
-    sql::{self, Classification, Declared},
+    sql::Classification,
     targets::sqlite::{
         Workload,
         copies::{Change as At, prepare_copies},
@@ -29,7 +30,7 @@ use kaizen_engine::{
     step::{Context, Step, StepError},
     workflow::Target,
 };
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 /// Phase 3.
 pub struct Generate {
@@ -64,6 +65,11 @@ fn generate(project: &Project, cx: &Context, proposal: Proposal) -> Result<Chang
             let change = change(project, candidate, source, scripts)?;
             server::before::judge(project, cx, change)
         }
+        Target::Command { .. } => {
+            let scripts = Scripts::none(&candidate.change)?;
+            let change = change(project, candidate, source, scripts)?;
+            command::judge(project, cx, change)
+        }
     }
 }
 
@@ -76,17 +82,20 @@ fn change(
 ) -> Result<Change, StepError> {
     let repo = project.repository().map_err(step)?;
     let head = repo.head(project.definition.deploy.branch.as_deref()).map_err(step)?;
-    let (files, migrations) = files(project, &repo, &head.commit, &candidate.change, &scripts)?;
-    let staged: Files =
-        files.iter().map(|(p, t)| (p.clone(), Some(t.clone().into_bytes()))).collect();
+    let Vetted { files, deleted, migrations } =
+        vet::files(project, &repo, &head.commit, &candidate.change, &scripts)?;
     let mut effects = vec![Effect::Commit, Effect::Worktree];
     effects.extend(project.definition.deploy.push.then_some(Effect::Push));
     effects.extend((!scripts.up.is_empty()).then_some(Effect::Up));
     let Classification { kind, risk, needs_human, tables, statements_up, statements_down } =
         scripts.classification;
     let title = candidate.change.title.clone();
-    let digest = Digest::of_json(&(&title, kind, risk, &scripts.up, &scripts.down, &files))
-        .map_err(|e| StepError::bug("digest", e.to_string()))?;
+    let what = (&title, kind, risk, &scripts.up, &scripts.down, &files);
+    let digest = match deleted.is_empty() {
+        true => Digest::of_json(&what),
+        false => Digest::of_json(&(what, &deleted)),
+    };
+    let digest = digest.map_err(|e| StepError::bug("digest", e.to_string()))?;
     Ok(Change {
         title,
         kind,
@@ -97,8 +106,9 @@ fn change(
         source,
         up: scripts.up,
         down: scripts.down,
-        diff: repo.diff(&head.commit, &staged).map_err(step)?,
+        diff: repo.diff(&head.commit, &staged(&files, &deleted)).map_err(step)?,
         files,
+        deleted,
         migrations,
         statements_up,
         statements_down,
@@ -156,195 +166,15 @@ fn bundle(proposal: Proposal) -> Result<Candidate, StepError> {
         whole.change.kind = None;
         whole.change.risk = whole.change.risk.max(next.change.risk);
         whole.change.files.extend(next.change.files);
+        whole.change.edits.extend(next.change.edits);
+        whole.change.delete.extend(next.change.delete);
+        whole.change.diff = match (whole.change.diff, next.change.diff) {
+            (Some(a), Some(b)) => Some(format!("{}\n{b}", a.trim_end())),
+            (one, other) => one.or(other),
+        };
         whole.rationale = format!("{}\n{}", whole.rationale, next.rationale);
     }
     Ok(whole)
-}
-
-/// Both scripts, in normal form, and what parsing them says.
-struct Scripts {
-    up: String,
-    down: String,
-    classification: Classification,
-}
-
-impl Scripts {
-    fn of(change: &ChangeFile, database: &Database) -> Result<Scripts, StepError> {
-        let up = refuse_empty(change)?;
-        for text in [Some(&up), change.down.as_ref()].into_iter().flatten() {
-            refuse_secrets("the script", text)?;
-        }
-        let declared = Declared { kind: change.kind, risk: change.risk };
-        let down = match &change.down {
-            Some(down) if !down.trim().is_empty() => Some(down.clone()),
-            _ if up.trim().is_empty() => None,
-            _ => {
-                // What is refused for itself is told as that, not for its missing down script.
-                sql::classify(&up, None, declared).map_err(refused)?;
-                Some(derived_down(&up, database)?)
-            }
-        };
-        let classification = sql::classify(&up, down.as_deref(), declared).map_err(refused)?;
-        Scripts::complete(&up, classification)
-    }
-
-    /// The same for SQL Server, where no down script follows by rule: others may depend on how an
-    /// index was made.
-    fn of_tsql(change: &ChangeFile) -> Result<Scripts, StepError> {
-        let up = refuse_empty(change)?;
-        for text in [Some(&up), change.down.as_ref()].into_iter().flatten() {
-            refuse_secrets("the script", text)?;
-        }
-        let declared = Declared { kind: change.kind, risk: change.risk };
-        let found = sql::tsql::classify(&up, change.down.as_deref(), declared).map_err(refused)?;
-        Scripts::complete(&up, found)
-    }
-
-    fn complete(up: &str, classification: Classification) -> Result<Scripts, StepError> {
-        if !up.trim().is_empty() && classification.statements_down.is_empty() {
-            return Err(no_down());
-        }
-        Ok(Scripts {
-            up: script(&classification.statements_up),
-            down: script(&classification.statements_down),
-            classification,
-        })
-    }
-}
-
-/// The up script, which is empty only where files change.
-fn refuse_empty(change: &ChangeFile) -> Result<String, StepError> {
-    let up = change.up.clone().unwrap_or_default();
-    if up.trim().is_empty() && change.files.is_empty() {
-        let message =
-            format!("{:?} changes nothing: it has neither files nor an up script", change.title);
-        return Err(StepError::operator("refused_empty_change", message));
-    }
-    Ok(up)
-}
-
-fn derived_down(up: &str, database: &Database) -> Result<String, StepError> {
-    let statements = sql::split(up)
-        .map_err(|source| refused(sql::Refusal::Unreadable { script: sql::Script::Up, source }))?;
-    let schema = database.schema().map_err(step)?;
-    let original = |index: &str| {
-        let found = schema.iter().find(|o| o.kind == "index" && o.name.eq_ignore_ascii_case(index));
-        found.map(|object| object.sql.clone())
-    };
-    sql::undo(&statements, original).map(|down| script(&down)).ok_or_else(no_down)
-}
-
-fn no_down() -> StepError {
-    StepError::operator(
-        "refused_without_down",
-        "the change has no down script, and none follows from its up script by rule: \
-         it could not be taken back",
-    )
-}
-
-fn refused(refusal: sql::Refusal) -> StepError {
-    use kaizen_engine::error::Classified;
-    StepError::operator(&format!("refused_{}", refusal.code()), refusal.to_string())
-}
-
-fn script(statements: &[String]) -> String {
-    statements.iter().fold(String::new(), |text, one| text + one.trim_end_matches(';') + ";\n")
-}
-
-/// The files that would be committed, and which of them hold the scripts.
-fn files(
-    project: &Project,
-    repo: &Repo,
-    base: &str,
-    change: &ChangeFile,
-    scripts: &Scripts,
-) -> Result<(BTreeMap<String, String>, Vec<String>), StepError> {
-    let allow = &project.definition.generate.paths;
-    let mut protected = git::protected_default();
-    protected.extend(project.policy.protected.paths.iter().cloned());
-    let mut files = change.files.clone();
-    for (path, text) in &files {
-        git::check_path(path, allow, &protected).map_err(refused_path)?;
-        repo.check_no_symlink_out(base, path).map_err(refused_git)?;
-        refuse_secrets(path, text)?;
-    }
-    let mut migrations = Vec::new();
-    if !scripts.up.is_empty() {
-        let stem = migration_stem(project, repo, base, &change.title)?;
-        for (way, text) in [("up", &scripts.up), ("down", &scripts.down)] {
-            let path = format!("{stem}.{way}.sql");
-            git::check_path(&path, std::slice::from_ref(&path), &protected)
-                .map_err(refused_path)?;
-            repo.check_no_symlink_out(base, &path).map_err(refused_git)?;
-            if files.contains_key(&path) {
-                let message = format!("{path} is where Kaizen writes the change's own script");
-                return Err(StepError::operator("refused_path_taken", message));
-            }
-            files.insert(path.clone(), format!("-- {}\n{text}", one_line(&change.title)));
-            migrations.push(path);
-        }
-    }
-    let bytes: usize = files.values().map(String::len).sum();
-    let most = project.definition.generate.max_change_kb as usize * 1_024;
-    if bytes > most {
-        let message =
-            format!("the change is {} KiB, the workflow allows {}", bytes / 1_024, most / 1_024);
-        return Err(StepError::operator("refused_too_large", message));
-    }
-    Ok((files, migrations))
-}
-
-/// `migrations/0007_index_orders_o_custkey`: the next number, then the title.
-fn migration_stem(
-    project: &Project,
-    repo: &Repo,
-    base: &str,
-    title: &str,
-) -> Result<String, StepError> {
-    let folder = project.definition.generate.migrations.trim_end_matches('/').to_owned();
-    let prefix = format!("{folder}/");
-    let numbers = repo.list(base, &prefix).map_err(step)?.into_iter().filter_map(|path| {
-        let name = path.strip_prefix(&prefix)?;
-        let digits: String = name.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse::<u32>().ok()
-    });
-    let next = numbers.max().unwrap_or(0) + 1;
-    let mut slug = String::new();
-    for c in title.chars() {
-        if c.is_ascii_alphanumeric() {
-            slug.push(c.to_ascii_lowercase());
-        } else if !slug.ends_with('_') && !slug.is_empty() {
-            slug.push('_');
-        }
-    }
-    let slug: String = slug.chars().take(48).collect();
-    Ok(format!("{folder}/{next:04}_{}", slug.trim_end_matches('_')))
-}
-
-fn one_line(title: &str) -> String {
-    title.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn refuse_secrets(place: &str, text: &str) -> Result<(), StepError> {
-    match sql::looks_like_secret(text) {
-        None => Ok(()),
-        Some(shape) => {
-            let message = format!("{place} holds what looks like a secret ({shape})");
-            Err(StepError::operator("refused_secret", message))
-        }
-    }
-}
-
-fn refused_path(error: git::PathError) -> StepError {
-    use kaizen_engine::error::Classified;
-    StepError::operator(&format!("refused_{}", error.code()), error.to_string())
-}
-
-fn refused_git(error: git::Error) -> StepError {
-    match error {
-        git::Error::Path(error) => refused_path(error),
-        other => step(other),
-    }
 }
 
 fn fresh_snapshot(project: &Project, cx: &Context) -> Result<std::path::PathBuf, StepError> {

@@ -4,18 +4,22 @@
 use super::{seed, step, time_left};
 use crate::{
     adapters::{
-        git::{Files, Repo},
-        process::{Command, Exit},
+        git::Repo,
+        process::{Command, Confine, Held},
     },
     evidence::{Limits, Objective},
     payload::{self, Check, CheckResult, Evidence, Kind, Verdict},
     project::Project,
+    targets::command::worktree,
     targets::sqlite::{
         Workload, compare,
         copies::{self, Change},
     },
 };
-use kaizen_engine::step::{Context, StepError};
+use kaizen_engine::{
+    step::{Context, StepError},
+    workflow::Confinement,
+};
 use std::path::{Path, PathBuf};
 
 /// The name of the check that the workflow's test commands make together.
@@ -48,6 +52,19 @@ pub fn limits(project: &Project) -> Limits {
         may_be_absent: evaluate.may_be_absent.clone(),
         ..Limits::default()
     }
+}
+
+/// What the commands that run a change's code are kept to, their folders aside; `None`: to nothing.
+pub fn confine(project: &Project) -> Option<Confine> {
+    let confine = &project.definition.confine;
+    let mebibytes = |count: u32| u64::from(count) << 20;
+    (confine.mode != Confinement::Off).then(|| Confine {
+        write: confine.write.iter().map(|folder| project.root.join(folder)).collect(),
+        network: confine.network,
+        memory_bytes: mebibytes(confine.memory_mb),
+        file_bytes: mebibytes(confine.file_mb),
+        require: confine.mode == Confinement::Require,
+    })
 }
 
 /// What a kind of change promises.
@@ -129,38 +146,37 @@ pub fn run_tests(
     let database = copy()?;
     let worktree = dir.join("worktree");
     let _ = std::fs::remove_dir_all(&worktree);
-    let files: Files = change
-        .files
-        .iter()
-        .map(|(path, text)| (path.clone(), Some(text.clone().into_bytes())))
-        .collect();
     let repo = Repo::open(&project.root).map_err(step)?;
-    repo.export_with(&change.base_commit, &files, &worktree).map_err(step)?;
+    repo.export_with(&change.base_commit, &change.staged(), &worktree).map_err(step)?;
+    let tmp = dir.join("tmp");
+    std::fs::create_dir_all(&tmp)
+        .map_err(|e| StepError::operator("scratch", format!("{}: {e}", tmp.display())))?;
+    let mut held = Held::NOTHING;
     for argv in commands {
         let shown = argv.join(" ");
         cx.progress(&format!("running {shown}"));
         let mut command =
             Command::new(argv.clone(), &worktree, project.definition.evaluate.tests_timeout);
         command.output_cap = OUTPUT_CAP;
+        command.env.insert("TMPDIR".to_owned(), tmp.display().to_string());
         if let Some(database) = &database {
             command.env.insert("KAIZEN_DATABASE".to_owned(), database.display().to_string());
         }
-        let outcome = match command.run() {
-            Ok(output) if output.success() => continue,
-            Ok(output) => match output.status {
-                Exit::Code(code) => {
-                    format!("exit code {code}: {}", last_line(&output.stderr_text()))
-                }
-                Exit::Signal(signal) => format!("ended by signal {signal}"),
-                Exit::TimedOut => "timed out".to_owned(),
-            },
-            Err(error) => error.to_string(),
+        command.confine = confine(project).map(|mut confine| {
+            confine.write.push(dir.to_owned());
+            confine
+        });
+        let why = match command.run() {
+            Ok(output) => {
+                held = output.held.unwrap_or(Held::NOTHING);
+                worktree::outcome(&output)
+            }
+            Err(error) => Some(error.to_string()),
         };
-        return Ok(check(CheckResult::Failed, format!("{shown}: {outcome}")));
+        if let Some(why) = why {
+            return Ok(check(CheckResult::Failed, format!("{shown}: {why}")));
+        }
     }
-    Ok(check(CheckResult::Passed, format!("{} of {0} commands passed", commands.len())))
-}
-
-fn last_line(text: &str) -> String {
-    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no output").to_owned()
+    let detail = format!("{} of {0} commands passed, {}", commands.len(), held.words());
+    Ok(check(CheckResult::Passed, detail))
 }

@@ -11,10 +11,13 @@ pub mod generate;
 pub mod record_provenance;
 pub mod update_weights;
 
+mod asking;
+pub mod command;
 pub(crate) mod measuring;
 mod past;
 mod policy;
 pub(crate) mod server;
+mod vet;
 
 use crate::project::Project;
 use kaizen_engine::{

@@ -4,9 +4,10 @@
 use crate::{
     evidence::Prior,
     models::{Example, Features, Predictor, Weights},
-    payload::{Evaluation, Kind, KindSuccess, ProvenanceRecord},
+    payload::{Analysis, Change, Evaluation, Kind, KindSuccess, ProvenanceRecord},
 };
 use kaizen_engine::{
+    digest::Digest,
     journal::{Phase, Timestamp},
     shell::Reader,
     step::{Context, StepError},
@@ -60,6 +61,43 @@ impl Past {
         let (features, success) = (self.record.features.clone()?, self.success()?);
         Some(Example { features, success, run: format!("r{}", self.run) })
     }
+}
+
+/// Digest of what a change does, whatever it is called.
+pub fn content_of(change: &Change) -> Result<String, StepError> {
+    let mut files = change.files.clone();
+    files.retain(|path, _| !change.migrations.contains(path));
+    content(&change.up, &files, &change.deleted)
+}
+
+/// The same of its parts. Case and blanks of a script say nothing.
+pub fn content(
+    up: &str,
+    files: &BTreeMap<String, String>,
+    deleted: &[String],
+) -> Result<String, StepError> {
+    let words: Vec<String> =
+        up.split(|c: char| c.is_whitespace() || c == ';').map(str::to_lowercase).collect();
+    let words: Vec<&String> = words.iter().filter(|word| !word.is_empty()).collect();
+    let digest = Digest::of_json(&(words, files, deleted));
+    digest.map(|digest| digest.to_string()).map_err(|e| StepError::bug("digest", e.to_string()))
+}
+
+/// Digest of what a designer would see: the schema or the files, the queries with their plans. Not the
+/// size, which a change that was taken back leaves larger.
+pub fn evidence(analysis: &Analysis) -> String {
+    let mut parts: Vec<String> = match &analysis.command {
+        Some(command) => vec![command.tree.clone()],
+        None => vec![analysis.schema_digest.to_string()],
+    };
+    let mut queries: Vec<String> = analysis
+        .queries
+        .iter()
+        .map(|query| format!("{} {} {} {:?}", query.name, query.weight, query.shape, query.plan))
+        .collect();
+    queries.sort();
+    parts.extend(queries);
+    Digest::of(&[parts.join("\n").as_bytes()]).to_string()
 }
 
 /// Kept and attempted changes of a kind, of all time.

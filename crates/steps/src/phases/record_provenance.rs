@@ -1,10 +1,10 @@
 //! Phase 7. Record provenance writes the history row, whatever the outcome; the seal follows in
 //! the same transaction.
 
-use super::blocking;
+use super::{blocking, past};
 use crate::{
     models::designer_name,
-    payload::{ChangeSet, CheckResult, Evaluation, ProvenanceRecord, WeightsUpdate},
+    payload::{Analysis, ChangeSet, CheckResult, Evaluation, ProvenanceRecord, WeightsUpdate},
     project::Project,
 };
 use async_trait::async_trait;
@@ -72,7 +72,7 @@ fn record(cx: &Context) -> Result<ProvenanceRecord, StepError> {
         risk_level: of.map(|change| change.risk.to_string()),
         estimated_impact_pct: of.and_then(|change| change.expected_improvement_pct),
         designer: of.map(|change| designer_name(&change.source).to_owned()),
-        files: of.map(|change| change.files.keys().cloned().collect()).unwrap_or_default(),
+        files: of.map(|change| change.paths().cloned().collect()).unwrap_or_default(),
         tables: of.map(|change| change.tables.clone()).unwrap_or_default(),
         up: of.filter(|change| !change.up.is_empty()).map(|change| change.up.clone()),
         git_commit: commit(Effect::Commit),
@@ -92,6 +92,12 @@ fn record(cx: &Context) -> Result<ProvenanceRecord, StepError> {
         rolled_back_at: undone_at,
         approved_by: approved.map(|(_, _, decision)| decision.who.clone()).collect(),
         target: run.created.target.clone(),
+        verdict: evidence.map(|evidence| evidence.verdict.to_string()),
+        content: match of {
+            Some(change) => Some(past::content_of(change)?),
+            None => None,
+        },
+        evidence: cx.output::<Analysis>()?.as_ref().map(past::evidence),
         features: change.map(|change| change.features),
     })
 }

@@ -1,4 +1,5 @@
 //! What is being improved.
 
+pub mod command;
 pub mod sqlite;
 pub mod sqlserver;

@@ -27,6 +27,7 @@ pub fn created(quorum: u32) -> Created {
         from_run: None,
         change: None,
         export: None,
+        designer: None,
         started_by: "ada".to_owned(),
         approval: ApprovalPolicy { quorum, ..ApprovalPolicy::default() },
         pre_approved: None,

@@ -105,6 +105,14 @@ impl Repo {
         Ok(Some(self.inner.find_blob(entry.id())?.content().to_vec()))
     }
 
+    /// The id of a commit's tree.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchCommit`].
+    pub fn tree(&self, commit: &str) -> Result<String, Error> {
+        Ok(self.find_commit(commit)?.tree_id().to_string())
+    }
+
     /// Whether git tracks this path: whether it is in the index.
     ///
     /// # Errors

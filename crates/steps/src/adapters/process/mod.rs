@@ -4,11 +4,13 @@
 //! Deliberately not here: shell strings, retries, and any judgement of what an exit status means.
 
 mod capture;
+mod confine;
 mod group;
 mod redact;
 #[cfg(all(test, unix))]
 mod tests;
 
+pub use confine::{Confine, Held, is_there};
 pub use group::end_group;
 pub use redact::redact;
 
@@ -62,6 +64,8 @@ pub struct Command {
     /// Whether descendants that outlive the program are ended too. Only git is spared this: its
     /// credential cache is a daemon that belongs to the user.
     pub end_leftovers: bool,
+    /// What it is kept to; `None`: it may do what the user may.
+    pub confine: Option<Confine>,
 }
 
 /// What came of it.
@@ -73,6 +77,8 @@ pub struct Output {
     /// Whether either stream went over the cap.
     pub truncated: bool,
     pub elapsed: Duration,
+    /// What held of its confinement, where there was to be one.
+    pub held: Option<Held>,
 }
 
 /// How a child ended.
@@ -96,6 +102,8 @@ pub enum Error {
     NotFound { program: String },
     #[error("cannot run {program:?}: the file is not executable")]
     NotExecutable { program: String },
+    #[error("{program:?} is not run, since it cannot be confined: {why}")]
+    CannotConfine { program: String, why: String },
     #[error("cannot run {program:?}: {source}")]
     Io {
         program: String,
@@ -110,7 +118,8 @@ impl Classified for Error {
             Error::Empty
             | Error::NoSuchDirectory { .. }
             | Error::NotFound { .. }
-            | Error::NotExecutable { .. } => Class::Operator,
+            | Error::NotExecutable { .. }
+            | Error::CannotConfine { .. } => Class::Operator,
             Error::Io { .. } => Class::Retry,
         }
     }
@@ -121,6 +130,7 @@ impl Classified for Error {
             Error::NoSuchDirectory { .. } => "command_no_such_directory",
             Error::NotFound { .. } => "command_not_found",
             Error::NotExecutable { .. } => "command_not_executable",
+            Error::CannotConfine { .. } => "cannot_confine",
             Error::Io { .. } => "command_io",
         }
     }
@@ -160,6 +170,7 @@ impl Command {
             timeout,
             output_cap: 1 << 20,
             end_leftovers: true,
+            confine: None,
         }
     }
 
@@ -181,20 +192,34 @@ impl Command {
             return Err(Error::NoSuchDirectory { program, cwd: self.cwd });
         }
         let started = Instant::now();
-        let mut child = self.prepare(&program).spawn().map_err(|e| spawn_error(&program, e))?;
+        let (mut child, held) = self.start(&program)?;
         if let (Some(bytes), Some(mut pipe)) = (self.stdin.take(), child.stdin.take()) {
             // A child that does not read its input closes the pipe: that is its business.
             thread::spawn(move || drop(pipe.write_all(&bytes)));
         }
         let stdout = Capture::start(child.stdout.take(), self.output_cap);
         let stderr = Capture::start(child.stderr.take(), self.output_cap);
-        Ok(Running { command: self, program, child, stdout, stderr, started })
+        Ok(Running { command: self, program, child, stdout, stderr, started, held })
     }
 
-    fn prepare(&self, program: &str) -> std::process::Command {
-        let mut command = std::process::Command::new(program);
+    fn start(&self, program: &str) -> Result<(Child, Option<Held>), Error> {
+        let Some(confine) = &self.confine else {
+            let child = self.prepare(&self.argv).spawn().map_err(|e| spawn_error(program, e))?;
+            return Ok((child, None));
+        };
+        let limited = confine.limited(&self.argv);
+        if limited.is_some() && !confine::is_there(program, &self.cwd) {
+            return Err(Error::NotFound { program: program.to_owned() });
+        }
+        let command = self.prepare(limited.as_deref().unwrap_or(&self.argv));
+        let (child, held) = confine::spawn(command, program, confine, limited.is_some())?;
+        Ok((child, Some(held)))
+    }
+
+    fn prepare(&self, argv: &[String]) -> std::process::Command {
+        let mut command = std::process::Command::new(&argv[0]);
         command
-            .args(&self.argv[1..])
+            .args(&argv[1..])
             .current_dir(&self.cwd)
             .env_clear()
             .envs(std::env::vars_os().filter(|(name, _)| self.may_see(name.to_str())))
@@ -225,6 +250,7 @@ pub struct Running {
     stdout: Capture,
     stderr: Capture,
     started: Instant,
+    held: Option<Held>,
 }
 
 impl Running {
@@ -255,6 +281,7 @@ impl Running {
             stderr,
             truncated: cut_out || cut_err,
             elapsed: self.started.elapsed(),
+            held: self.held,
         })
     }
 }

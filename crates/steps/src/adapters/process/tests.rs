@@ -137,3 +137,96 @@ fn urls_lose_their_userinfo() {
     assert_eq!(redact("https://token@host"), "https://host");
     assert_eq!(redact("https://host/a@b?c=d@e"), "https://host/a@b?c=d@e");
 }
+
+/// A confined shell that may write to `folder` alone.
+#[cfg(target_os = "linux")]
+fn confined(script: &str, folder: &std::path::Path) -> Command {
+    let confine = Confine { write: vec![folder.to_owned()], require: true, ..Confine::default() };
+    Command { confine: Some(confine), cwd: folder.to_owned(), ..sh(script, LONG) }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_confined_child_writes_to_its_folders_alone() {
+    let (own, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let kept = other.path().join("kept");
+    std::fs::write(&kept, "as it was").unwrap();
+    let at = kept.display();
+    for attempt in [
+        format!("echo x > {at}"),
+        format!("echo x >> {at}"),
+        format!("rm {at}"),
+        format!("mv {at} ."),
+        format!("truncate -s 0 {at}"),
+        format!("touch {at}.new"),
+        format!("mkdir {at}.d"),
+        format!("ln -s /etc {at}.l"),
+        format!("ln {at} here"),
+        // What it starts is kept to the same.
+        format!("sh -c 'sh -c \"echo x > {at}\"'"),
+        format!("cd / && (setsid sh -c 'echo x > {at}')"),
+        format!("ln -s {} out; echo x > out/kept", other.path().display()),
+    ] {
+        let output = confined(&attempt, own.path()).run().unwrap();
+        assert!(!output.success(), "{attempt}");
+        assert!(output.held.unwrap().all(), "{attempt}");
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), "as it was", "{attempt}");
+        assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 1, "{attempt}");
+    }
+    let work = format!("mkdir a && echo b > a/b && mv a/b c && cat {at} c > /dev/null && cat c");
+    let output = confined(&work, own.path()).run().unwrap();
+    assert_eq!(output.stdout_text(), "b\n", "{}", output.stderr_text());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_confined_child_has_no_tcp_unless_it_may() {
+    let own = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let connect = format!(
+        "python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", {port})); print(\"in\")'"
+    );
+    let mut command = confined(&connect, own.path());
+    let refused = command.clone().run().unwrap();
+    assert!(!refused.success() && refused.stderr_text().contains("PermissionError"));
+    command.confine.as_mut().unwrap().network = true;
+    let output = command.run().unwrap();
+    assert_eq!(output.stdout_text(), "in\n", "{}", output.stderr_text());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_confined_child_holds_so_much_and_no_more() {
+    let own = tempfile::tempdir().unwrap();
+    let limited = |script: &str| {
+        let mut command = confined(script, own.path());
+        let confine = command.confine.as_mut().unwrap();
+        (confine.memory_bytes, confine.file_bytes) = (256 << 20, 1 << 20);
+        command.run().unwrap()
+    };
+    assert!(!limited("python3 -c 'bytearray(400 << 20)'").success());
+    assert!(limited("python3 -c 'bytearray(100 << 20)'").success());
+    assert!(!limited("head -c 3000000 /dev/zero > large").success());
+    assert!(std::fs::metadata(own.path().join("large")).unwrap().len() <= 1 << 20);
+    // Limits do not hide that a program is not there.
+    let absent = Command { argv: vec!["no-such-program".into()], ..confined("", own.path()) };
+    assert!(matches!(absent.run(), Err(Error::NotFound { .. })));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_time_limit_ends_confined_children_too() {
+    let own = tempfile::tempdir().unwrap();
+    let command = confined("echo $$; sleep 100 & wait", own.path());
+    let output = Command { timeout: Duration::from_millis(300), ..command }.run().unwrap();
+    assert_eq!(output.status, Exit::TimedOut);
+    assert!(is_gone(first_pid(&output)));
+}
+
+#[test]
+fn what_is_not_held_is_said() {
+    assert_eq!(Held { writes: true, network: true, limits: true }.words(), "confined");
+    let open = Held { writes: true, network: false, limits: false };
+    assert_eq!(open.words(), "NOT confined: the network, memory and file size");
+}

@@ -107,6 +107,7 @@ pub fn analyze(
         success_by_kind: Vec::new(),
         absent: options.absent.clone(),
         server: None,
+        command: None,
     })
 }
 

@@ -189,6 +189,7 @@ pub fn analyze(document: &Document, options: &Options) -> Result<Analysis, Error
         success_by_kind: Vec::new(),
         absent,
         server: Some(analysis),
+        command: None,
     })
 }
 

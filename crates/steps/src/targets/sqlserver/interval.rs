@@ -428,6 +428,8 @@ impl<'a> Table<'a> {
             after: Counters::default(),
             improvement,
             plan_changed: plan_before != plan_after,
+            unit: None,
+            higher_is_better: false,
         })
     }
 }

@@ -52,6 +52,7 @@ impl Case {
             success_by_kind: Vec::new(),
             absent: Vec::new(),
             server: None,
+            command: None,
         };
         let limits = Limits {
             min_improvement_pct: 10.0,

@@ -281,5 +281,7 @@ fn evidence(query: &Screened, seen: &[Triple], seed: u64) -> QueryEvidence {
         after: query.after.counters(),
         improvement,
         plan_changed: query.plan_changed,
+        unit: None,
+        higher_is_better: false,
     }
 }
