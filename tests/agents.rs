@@ -192,7 +192,7 @@ fn agents_that_fail_are_told_apart_and_nothing_of_theirs_stays() {
     let home = project.file("left").display().to_string();
     for (script, code, said) in [
         ("echo bad >&2; exit 3", "designer_failed", "exit code 3: bad"),
-        ("sleep 60 & sleep 60", "designer_failed", "not done after 2 s"),
+        ("sleep 60 & sleep 60", "designer_failed", "not done after"),
         ("head -c 3000000 /dev/zero | tr '\\0' x", "designer_failed", "more than 1024 KiB"),
         ("echo 'I could not find anything.'", "refused_answer", "no JSON object"),
         ("echo x >> benchmark.py; echo Cheat", "refused_path_protected", "benchmark.py"),

@@ -120,6 +120,12 @@ fn what_breaks_a_test_or_cheats_is_refused_before_anybody_is_asked() {
         "import socket; socket.create_connection(('127.0.0.1', 9)); return n * (n - 1) // 2",
     );
     assert!(refused(&project, &network).1.contains("PermissionError"));
+    // Nor is it while it is tried.
+    let rewrites =
+        replaced_by("open('bench.py', 'w').write('print(\"{}\")'); return n * (n - 1) // 2");
+    let (code, why) = refused(&project, &rewrites);
+    assert_eq!(code, "refused_by_preflight");
+    assert!(why.contains("has changed bench.py"), "{why}");
     // What measures it is not its to change, whatever the workflow allows.
     for file in ["bench.py", "check.py"] {
         let cheat = format!("title = \"Cheat\"\n[files]\n\"{file}\" = \"print('{{}}')\\n\"\n");
@@ -128,6 +134,10 @@ fn what_breaks_a_test_or_cheats_is_refused_before_anybody_is_asked() {
     }
     let script = "title = \"SQL\"\nup = \"CREATE INDEX a ON b (c);\"\n";
     assert_eq!(refused(&project, script).0, "refused_script");
+    let title = "title = \"Nice\\u001b[2K\"\n[files]\n\"data/a.txt\" = \"x\"\n";
+    assert_eq!(refused(&project, title).0, "refused_title");
+    let folder = "title = \"Both\"\n[files]\n\"data/a\" = \"x\"\n\"data/a/b\" = \"y\"\n";
+    assert_eq!(refused(&project, folder).0, "refused_path_taken");
     let large = "x".repeat(1_100_000);
     let large = format!("title = \"Large\"\n[files]\n\"data/large.txt\" = \"{large}\"\n");
     assert_eq!(refused(&project, &large).0, "refused_large_file");

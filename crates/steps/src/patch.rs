@@ -190,13 +190,24 @@ impl<E: From<Refusal>> Work<'_, E> {
     fn diff(&mut self, diff: &str) -> Result<(), E> {
         let of_git = diff.lines().any(|line| line.starts_with("diff --git "));
         let options = if of_git { ParseOptions::gitdiff() } else { ParseOptions::unidiff() };
-        let mut files = 0;
+        let (mut files, mut hunks) = (0, 0);
         for patch in PatchSet::parse(diff, options) {
             let patch = patch.map_err(|e| Refusal::NotADiff { reason: e.to_string() })?;
             self.patch(&patch)?;
             files += 1;
+            hunks += patch.patch().as_text().map_or(0, |text| text.hunks().len());
         }
-        if files == 0 { Err(Refusal::NoFile.into()) } else { Ok(()) }
+        if files == 0 {
+            return Err(Refusal::NoFile.into());
+        }
+        // A line of a hunk begins with a sign: what begins so is a header, and none may be passed over.
+        let headers = diff.lines().filter(|line| line.starts_with("@@ ")).count();
+        if headers == hunks {
+            return Ok(());
+        }
+        let reason =
+            format!("{hunks} of its {headers} hunks belong to a file, and all or none apply");
+        Err(Refusal::NotADiff { reason }.into())
     }
 
     fn patch(&mut self, patch: &FilePatch<'_, str>) -> Result<(), E> {
@@ -388,5 +399,9 @@ fn code<'a>(path: &str, text: &'a str) -> Vec<&'a str> {
 }
 
 fn list(lines: &[usize]) -> String {
-    lines.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+    const SHOWN: usize = 5;
+    let shown: Vec<String> = lines.iter().take(SHOWN).map(usize::to_string).collect();
+    let more = lines.len().saturating_sub(SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    shown.join(", ") + &more
 }

@@ -141,7 +141,7 @@ fn tell(reader: &Reader, fact: &Fact) -> Result<String, Failure> {
                     body["since"].as_str().unwrap_or("?"),
                     diff.trim_end()
                 ),
-                None => topic.clone(),
+                None => format!("{topic}{}", asked_text(topic, &body)),
             }
         }
         Fact::RunSealed { events } => format!("{events} events"),
@@ -149,6 +149,29 @@ fn tell(reader: &Reader, fact: &Fact) -> Result<String, Failure> {
             format!("{} events keep their hash alone", compacted.pruned.len())
         }
     })
+}
+
+/// What passed between a run and its designer.
+fn asked_text(topic: &str, body: &serde_json::Value) -> String {
+    let text = |key: &str| body[key].as_str().unwrap_or_default();
+    let number = |key: &str| body[key].as_u64().unwrap_or_default();
+    match topic {
+        "designer_asked" => {
+            let model = body["model"].as_str().map(|model| format!(" the model {model}:"));
+            let to = text("destination");
+            format!("{} {} bytes to {to}", model.unwrap_or_default(), number("bytes"))
+        }
+        "designer_answered" => {
+            let tokens = number("input_tokens") + number("output_tokens");
+            let tokens = if tokens > 0 { format!(" {tokens} tokens") } else { String::new() };
+            match body["refused"][1].as_str() {
+                Some(why) => format!("{tokens}\nrefused: {why}"),
+                None => tokens,
+            }
+        }
+        "designer_unanswered" => format!(" {}", text("why")),
+        _ => String::new(),
+    }
 }
 
 fn judged_text(evaluation: &Evaluation, keep: bool) -> String {

@@ -2,7 +2,7 @@
 
 use super::{
     evidence,
-    style::{BAD, BOLD, DIM, GOOD, WARN, paint},
+    style::{BAD, BOLD, DIM, GOOD, WARN, paint, visible},
 };
 use crate::view::{self, Full};
 use anstyle::Style;
@@ -92,10 +92,10 @@ fn change_text(change: &ChangeSet, full: &Full, with_diff: bool) -> String {
     let mut text = format!(
         "\n{} {}\n  {}, risk {}\n  {}\n",
         paint(BOLD, "change:"),
-        change.title,
+        visible(&change.title),
         change.kind,
         change.risk,
-        change.rationale.trim().replace('\n', "\n  ")
+        visible(change.rationale.trim()).replace('\n', "\n  ")
     );
     for why in &change.needs_human {
         text += &format!("  {} {why}\n", paint(WARN, "needs a human:"));
@@ -128,7 +128,9 @@ pub fn diff(diff: &str) -> String {
         Some('@') => paint(DIM, line),
         _ => line.to_owned(),
     };
-    diff.lines().fold(String::new(), |text, line| text + &paint_line(line) + "\n")
+    // Only a newline ends a line here: a carriage return alone would hide what stands before it.
+    let lines = diff.split_terminator('\n').map(visible);
+    lines.fold(String::new(), |text, line| text + &paint_line(&line) + "\n")
 }
 
 fn deployed(run: &Run) -> String {

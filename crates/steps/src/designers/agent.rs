@@ -22,6 +22,9 @@ use std::{
 /// Bytes kept of what it prints.
 const OUTPUT_CAP: usize = 1 << 20;
 
+/// Larger files are not read: no change set could hold them.
+const LARGEST: u64 = 64 << 20;
+
 /// What an agent is given.
 #[derive(Debug)]
 pub struct Agent<'a> {
@@ -71,6 +74,9 @@ pub fn ask(
     command.env_allow = agent.env.to_vec();
     command.stdin = Some(brief.to_vec());
     command.output_cap = OUTPUT_CAP;
+    // Git does not look for a repository above: it would find the user's.
+    let above = worktree.parent().unwrap_or(worktree).display().to_string();
+    command.env.insert("GIT_CEILING_DIRECTORIES".to_owned(), above);
     let output = command.run().map_err(|e| not_run(&e))?;
     let (stdout, stderr) = (output.stdout_text(), output.stderr_text());
     ended(&output, agent.timeout)?;
@@ -127,7 +133,7 @@ enum Seen {
         executable: bool,
     },
     Link(PathBuf),
-    /// A device, a socket, or what was not looked at.
+    /// A device, a socket, what is too large, or what was not looked at.
     Other,
 }
 
@@ -153,6 +159,8 @@ fn seen(root: &Path, wanted: &dyn Fn(&str) -> bool) -> io::Result<BTreeMap<Strin
                 Seen::Other
             } else if kind.is_symlink() {
                 Seen::Link(fs::read_link(&path)?)
+            } else if kind.is_file() && entry.metadata()?.len() > LARGEST {
+                Seen::Other
             } else if kind.is_file() {
                 let digest = Digest::of(&[&fs::read(&path)?]);
                 Seen::File { digest, executable: executable(&path)? }
@@ -233,7 +241,7 @@ fn executable_file(path: &str, file: Option<&Seen>) -> Result<Option<bool>, Stri
         None => Ok(None),
         Some(Seen::File { executable, .. }) => Ok(Some(*executable)),
         Some(Seen::Link(to)) => Err(format!("{path} is a link to {}", to.display())),
-        Some(Seen::Other) => Err(format!("{path} is no file")),
+        Some(Seen::Other) => Err(format!("{path} is no file, or too large for one")),
     }
 }
 

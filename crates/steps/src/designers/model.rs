@@ -72,11 +72,14 @@ impl Endpoint {
         let key = std::env::var(KEY).ok().filter(|key| !key.trim().is_empty());
         let url = url.trim().trim_end_matches('/').to_owned();
         let Some((scheme, rest)) = url.split_once("://") else {
-            return Err(format!("{url:?} is no URL: https://HOST/v1"));
+            return Err(format!("{URL} (or `url` under [model]) is no URL: https://HOST/v1"));
         };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
             return Err(format!("the model's URL holds a login: the key belongs into {KEY}"));
+        }
+        if rest.contains(['?', '#']) {
+            return Err(format!("the model's URL ends at its path: the key belongs into {KEY}"));
         }
         match scheme {
             "https" => {}
@@ -169,7 +172,11 @@ impl Endpoint {
                 Error::Again(error.to_string(), None)
             }
         })?;
-        let raw = String::from_utf8_lossy(&answer.body).into_owned();
+        let mut raw = String::from_utf8_lossy(&answer.body).into_owned();
+        if let Some(key) = &self.key {
+            // Some endpoints quote what they refuse.
+            raw = raw.replace(key.trim(), "[key]");
+        }
         let said: String = raw.chars().take(300).collect();
         let status = format!("status {}: {}", answer.status, said.trim());
         match answer.status {
@@ -270,6 +277,8 @@ mod tests {
             ("models.test", "no URL"),
             ("ftp://models.test", "not https"),
             ("https://me:secret@models.test", "holds a login"),
+            ("me:secret@models.test", "no URL"),
+            ("https://models.test/v1?key=secret", "ends at its path"),
         ] {
             let why = of(url).unwrap_err();
             assert!(why.contains(said) && !why.contains("secret"), "{url}: {why}");

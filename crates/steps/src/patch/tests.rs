@@ -153,6 +153,26 @@ fn a_diff_that_is_none_says_so() {
 }
 
 #[test]
+fn no_part_of_a_diff_is_passed_over() {
+    let one = "--- a/src/lib.rs\n+++ b/src/lib.rs\n@@ -1 +1 @@\n-use std::fmt;\n+use std::io;\n";
+    let parted = format!("{one}\n@@ -7 +7 @@\n-fn two() {{\n+fn zwei() {{\n");
+    let mixed = format!(
+        "{one}diff --git a/empty.txt b/empty.txt\n--- a/empty.txt\n+++ b/empty.txt\n@@ -0,0 +1 @@\n+x\n"
+    );
+    for text in [parted, mixed] {
+        match diff(&text) {
+            Ok(patched) => assert_eq!(patched.files.len(), 2, "{text}"),
+            Err(refusal) => assert_eq!(refusal.code(), "patch_unreadable", "{text}"),
+        }
+    }
+    let blank = "--- a/f\n+++ b/f\n@@ -900000 +900000 @@\n-\n+x\n";
+    let change = ChangeFile { diff: Some(blank.to_owned()), ..ChangeFile::default() };
+    let read = |_: &str| Ok::<_, Refusal>(Some(vec![b'\n'; 100_000]));
+    let refused = apply(&change, &read).map(|_| ()).unwrap_err().to_string();
+    assert!(refused.len() < 200);
+}
+
+#[test]
 fn edits_find_exactly_one_place() {
     let patched = edits(&[
         ("src/lib.rs", "fn one() {\n    go();", "fn one() {\n    stay();"),

@@ -10,6 +10,7 @@ use crate::{
         QueryProfile, QueryStatus, Regression, SourceAbsent,
     },
     project::Project,
+    sql::without_secrets,
     targets::command::{
         Metric, Settings, Worktree,
         compare::{self, Lane, Options},
@@ -81,7 +82,7 @@ fn analyze(project: &Project, cx: &Context) -> Result<Analysis, StepError> {
         false => {
             cx.progress("running the analysis");
             let output = tree.run(&commands.analyze).map_err(step)?;
-            let mut text = process::redact(&output.stdout_text());
+            let mut text = without_secrets(&process::redact(&output.stdout_text()));
             let cut = (0..=REPORT_CAP.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
             text.truncate(cut.unwrap_or(0));
             Some(text)
@@ -185,8 +186,7 @@ pub(crate) fn judge(
     let staged = change.staged();
     let sides = [(change.base_commit.as_str(), Files::new()), (&change.base_commit, staged)];
     let preflight = measure(project, cx, sides, "preflight")?;
-    let failed: Vec<&Check> = measuring::first_failure(&preflight.checks).into_iter().collect();
-    if let [check, ..] = failed.as_slice() {
+    if let Some(check) = measuring::first_failure(&preflight.checks) {
         let message =
             format!("the preflight refuses {:?}: {}: {}", change.title, check.name, check.detail);
         let note = serde_json::json!({ "change": change, "preflight": preflight });
@@ -224,20 +224,8 @@ pub(crate) fn binding(
     change: &Change,
     preflight: &Evidence,
 ) -> Result<Binding, StepError> {
-    let head = project.repository().map_err(step)?;
-    let head = head.head(project.definition.deploy.branch.as_deref()).map_err(step)?;
-    let evidence =
-        Digest::of_json(preflight).map_err(|e| StepError::bug("digest", e.to_string()))?;
-    let parts = [
-        ("change_set", change.digest.to_string()),
-        ("base_commit", head.commit),
-        ("evidence", evidence.to_string()),
-        ("workflow", project.workflow_digest_now()),
-        ("policy", project.policy_digest_now()),
-        ("target", project.target_key().map_err(step)?),
-        ("kaizen", env!("CARGO_PKG_VERSION").to_owned()),
-    ];
-    Ok(Binding(parts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
+    let target = project.target_key().map_err(step)?;
+    generate::bound(project, change, preflight, &head(project)?, &[("target", target)])
 }
 
 /// What was there before must be there again: the files of the change as its base has them.
@@ -272,7 +260,8 @@ fn measure(
     [before, after]: [(&str, Files); 2],
     name: &str,
 ) -> Result<Evidence, StepError> {
-    let commands = commands(project)?;
+    let mut commands = commands(project)?;
+    commands.settings.timeout = time_left(cx, commands.settings.timeout);
     let dir = scratch(project, cx, name)?;
     let before = export(project, &commands, before.0, &before.1, &dir.join("before"))?;
     let after = export(project, &commands, after.0, &after.1, &dir.join("after"))?;
@@ -352,10 +341,11 @@ fn head(project: &Project) -> Result<String, StepError> {
 /// An empty folder of the run's own.
 fn scratch(project: &Project, cx: &Context, name: &str) -> Result<PathBuf, StepError> {
     let dir = project.scratch(&cx.run).map_err(step)?.join(name);
+    // What an earlier attempt left may be locked against us: it is not this attempt's.
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir)
-        .map_err(|e| StepError::operator("scratch", format!("{}: {e}", dir.display())))?;
-    Ok(dir)
+        .and_then(|()| Ok(tempfile::Builder::new().prefix("try").tempdir_in(&dir)?.keep()))
+        .map_err(|e| StepError::operator("scratch", format!("{}: {e}", dir.display())))
 }
 
 fn export<'c>(

@@ -35,7 +35,7 @@ impl Step for Design {
             (Some(file), _) => from_file(&cx, file),
             (None, Some(run)) => from_run(&project, &cx, run),
             (None, None) => match designer(&project, &cx) {
-                Some(designer) => asking::ask(&project, &cx, &analysis, designer),
+                Some(designer) => asking::ask(&project, &cx, &analysis, &designer),
                 None => match &analysis.server {
                     Some(server) => super::server::by_rules(&project, &cx, server),
                     None => by_rules(&project, &cx, &analysis),

@@ -273,17 +273,29 @@ pub(crate) fn binding(
     let head = head.head(project.definition.deploy.branch.as_deref()).map_err(step)?;
     let file = disk::file_id(&project.database())
         .map_err(|e| StepError::operator("database_unreadable", e.to_string()))?;
+    let target = format!("{}@{}#{file}", database.identity().map_err(step)?, head.branch);
+    let schema = database.schema_digest().map_err(step)?.to_string();
+    bound(project, change, preflight, &head.commit, &[("target", target), ("schema", schema)])
+}
+
+/// What an approval binds to on every target, and what only this kind of target has.
+pub(super) fn bound(
+    project: &Project,
+    change: &Change,
+    preflight: &Evidence,
+    base_commit: &str,
+    place: &[(&str, String)],
+) -> Result<Binding, StepError> {
     let evidence =
         Digest::of_json(preflight).map_err(|e| StepError::bug("digest", e.to_string()))?;
     let parts = [
         ("change_set", change.digest.to_string()),
-        ("base_commit", head.commit),
+        ("base_commit", base_commit.to_owned()),
         ("evidence", evidence.to_string()),
         ("workflow", project.workflow_digest_now()),
         ("policy", project.policy_digest_now()),
-        ("target", format!("{}@{}#{file}", database.identity().map_err(step)?, head.branch)),
-        ("schema", database.schema_digest().map_err(step)?.to_string()),
         ("kaizen", env!("CARGO_PKG_VERSION").to_owned()),
     ];
-    Ok(Binding(parts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
+    let all = parts.iter().chain(place);
+    Ok(Binding(all.map(|(name, value)| ((*name).to_owned(), value.clone())).collect()))
 }

@@ -159,6 +159,7 @@ pub fn run_tests(
             Command::new(argv.clone(), &worktree, project.definition.evaluate.tests_timeout);
         command.output_cap = OUTPUT_CAP;
         command.env.insert("TMPDIR".to_owned(), tmp.display().to_string());
+        command.env.insert("GIT_CEILING_DIRECTORIES".to_owned(), dir.display().to_string());
         if let Some(database) = &database {
             command.env.insert("KAIZEN_DATABASE".to_owned(), database.display().to_string());
         }

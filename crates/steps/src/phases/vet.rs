@@ -89,6 +89,10 @@ impl Scripts {
 
 /// The up script, which is empty only where files change.
 fn refuse_empty(change: &ChangeFile) -> Result<String, StepError> {
+    if change.title.chars().any(char::is_control) {
+        let message = "the title holds control characters, which a terminal would obey";
+        return Err(StepError::operator("refused_title", message));
+    }
     let up = change.up.clone().unwrap_or_default();
     if up.trim().is_empty() && !change.touches_files() {
         let message =
@@ -135,23 +139,18 @@ pub(super) fn files(
     scripts: &Scripts,
 ) -> Result<Vetted, StepError> {
     let generate = &project.definition.generate;
-    let mut protected = git::protected_default();
-    protected.extend(project.policy.protected.paths.iter().cloned());
-    protected.extend(measured_by(project, repo, base)?);
-    let may = |path: &str| {
-        git::check_path(path, &generate.paths, &protected).map_err(refused_path)?;
-        repo.check_no_symlink_out(base, path).map_err(refused_git)
-    };
-    let read = |path: &str| {
-        may(path)?;
-        repo.read(base, path).map_err(refused_git)
-    };
-    let Patched { mut files, deleted } = patch::apply::<Refused>(change, &|path| Ok(read(path)?))?;
+    let Patched { mut files, deleted } = patched(project, repo, base, change)?;
     if files.is_empty() && deleted.is_empty() && scripts.up.is_empty() {
         let message = format!("{:?} changes nothing: its files are there already", change.title);
         return Err(StepError::operator("refused_empty_change", message));
     }
     for (path, text) in &files {
+        let within =
+            |folder: &&String| path.strip_prefix(*folder).is_some_and(|r| r.starts_with('/'));
+        if let Some(folder) = files.keys().find(within) {
+            let message = format!("{folder} would be a file, and {path} lies in it");
+            return Err(StepError::operator("refused_path_taken", message));
+        }
         refuse_secrets(path, text)?;
         refuse_large(path, text, generate.max_file_kb)?;
     }
@@ -160,6 +159,7 @@ pub(super) fn files(
         let stem = migration_stem(project, repo, base, &change.title)?;
         for (way, text) in [("up", &scripts.up), ("down", &scripts.down)] {
             let path = format!("{stem}.{way}.sql");
+            let protected = protected(project, repo, base)?;
             git::check_path(&path, std::slice::from_ref(&path), &protected)
                 .map_err(refused_path)?;
             repo.check_no_symlink_out(base, &path).map_err(refused_git)?;
@@ -181,26 +181,64 @@ pub(super) fn files(
     Ok(Vetted { files, deleted, migrations })
 }
 
-/// Files of the repository that the workflow's commands name: what measures a change is not its to
-/// change.
+/// The files that a change makes of those at `base`, where it may touch all of them.
+pub(super) fn patched(
+    project: &Project,
+    repo: &Repo,
+    base: &str,
+    change: &ChangeFile,
+) -> Result<Patched, StepError> {
+    let protected = protected(project, repo, base)?;
+    let read = |path: &str| {
+        git::check_path(path, &project.definition.generate.paths, &protected)
+            .map_err(refused_path)?;
+        repo.check_no_symlink_out(base, path).map_err(refused_git)?;
+        repo.read(base, path).map_err(refused_git)
+    };
+    Ok(patch::apply::<Refused>(change, &|path| Ok(read(path)?))?)
+}
+
+/// Every path that no change may touch: as built in, by `kaizen.toml`, and what measures a change.
+pub(super) fn protected(
+    project: &Project,
+    repo: &Repo,
+    base: &str,
+) -> Result<Vec<String>, StepError> {
+    let mut protected = git::protected_default();
+    protected.extend(project.policy.protected.paths.iter().cloned());
+    protected.extend(measured_by(project, repo, base)?);
+    Ok(protected)
+}
+
+/// What the workflow's commands name in the repository: files, and folders unless the workflow says
+/// itself that a change may touch what is in them. What measures a change is not its to change.
 fn measured_by(project: &Project, repo: &Repo, base: &str) -> Result<Vec<String>, StepError> {
     let mut words = project.definition.evaluate.tests.concat();
     if let Target::Command { benchmark, test, build, analyze, .. } = &project.definition.target {
         words.extend([benchmark, test, build, analyze].into_iter().flatten().cloned());
     }
+    let allowed = &project.definition.generate.paths;
     let mut paths = Vec::new();
-    for word in words {
-        let path = word.strip_prefix("./").unwrap_or(&word);
-        // Directories, links and what is no path are not files that a change could replace.
-        if !path.is_empty() && matches!(repo.read(base, path), Ok(Some(_))) {
-            paths.push(path.to_owned());
+    for word in words.iter().flat_map(|word| word.split('=')) {
+        let word: Vec<&str> = word.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+        let path = word.join("/");
+        if path.is_empty() || word.contains(&"..") {
+            continue;
+        }
+        let folder = format!("{path}/");
+        if matches!(repo.read(base, &path), Ok(Some(_))) {
+            paths.push(glob::Pattern::escape(&path));
+        } else if !allowed.iter().any(|pattern| pattern.starts_with(&folder))
+            && !repo.list(base, &folder).map_err(step)?.is_empty()
+        {
+            paths.push(glob::Pattern::escape(&path) + "/");
         }
     }
     Ok(paths)
 }
 
 /// What reading and patching have in common: both end in the step's error.
-pub(super) struct Refused(pub StepError);
+struct Refused(StepError);
 
 impl From<patch::Refusal> for Refused {
     fn from(refusal: patch::Refusal) -> Refused {

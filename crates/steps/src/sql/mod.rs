@@ -27,6 +27,6 @@ mod undo;
 pub use classify::{Classification, Declared, classify, least_risk};
 pub use error::{Error, Refusal, Script};
 pub use literals::strip_literals;
-pub use secrets::looks_like_secret;
+pub use secrets::{looks_like_secret, without_secrets};
 pub use split::{Statement, split};
 pub use undo::{Objects, objects, undo};

@@ -23,6 +23,24 @@ pub fn looks_like_secret(text: &str) -> Option<String> {
     Some(found.to_owned())
 }
 
+/// The text without the lines that hold what looks like a secret; nothing of it where one spans lines.
+#[must_use]
+pub fn without_secrets(text: &str) -> String {
+    if looks_like_secret(text).is_none() {
+        return text.to_owned();
+    }
+    let shown = |line: &str| match looks_like_secret(line) {
+        None => line.to_owned(),
+        Some(shape) => format!("[withheld: what looks like a secret ({shape})]"),
+    };
+    let lines: Vec<String> = text.lines().map(shown).collect();
+    let left = lines.join("\n");
+    match looks_like_secret(&left) {
+        None => left,
+        Some(shape) => format!("[withheld: what looks like a secret ({shape})]"),
+    }
+}
+
 fn has_private_key(text: &str) -> bool {
     text.match_indices("-----BEGIN ").any(|(at, opening)| {
         let label = text[at + opening.len()..].split("-----").next().unwrap_or_default();

@@ -1,15 +1,15 @@
 //! What a child may do to the rest of the machine: it writes below some folders and nowhere else, uses
-//! no network, and holds so much memory. By Landlock and `prlimit` on Linux; elsewhere nothing holds,
-//! and that is said.
+//! no network, and each of its processes holds so much memory. By Landlock, an empty network namespace
+//! (`unshare`) and `prlimit` on Linux; elsewhere nothing holds, and that is said.
 //!
 //! Landlock binds a thread and what it starts, so a thread of its own restricts itself and starts the
-//! child. Deliberately not here: reading, which stays as free as the user's; sockets with a path in the
-//! file system, and UDP before Linux 7.2, which Landlock does not know.
+//! child. Deliberately not here: reading, which stays as free as the user's. Not held: modes and times of
+//! files that belong to the user, and sockets with a path in the file system that the user may use.
 
 use super::{Error, spawn_error};
 use std::{
     path::PathBuf,
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
 };
 
 /// What a child is kept to.
@@ -31,7 +31,7 @@ pub struct Confine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
     pub writes: bool,
-    /// Whether no TCP is possible (or the network was allowed).
+    /// Whether there is no network at all (or it was allowed).
     pub network: bool,
     /// Whether memory and file size are limited (or were to have no limit).
     pub limits: bool,
@@ -65,8 +65,20 @@ impl Held {
 }
 
 impl Confine {
-    /// The arguments that start a program under its limits; `None` where the system has no `prlimit`.
-    pub(super) fn limited(&self, argv: &[String]) -> Option<Vec<String>> {
+    /// The arguments that start a program under its limits and without a network, as far as the system has
+    /// what that takes; and whether it has.
+    pub(super) fn started(&self, argv: &[String]) -> (Vec<String>, Means) {
+        let limited = self.limited(argv);
+        let limits = limited.is_some();
+        let argv = limited.unwrap_or_else(|| argv.to_vec());
+        let network = self.network || no_network();
+        let prefix = ["unshare", "--user", "--net", "--"];
+        let prefix = prefix.iter().filter(|_| network && !self.network);
+        let argv = prefix.map(|word| (*word).to_owned()).chain(argv).collect();
+        (argv, Means { limits, network })
+    }
+
+    fn limited(&self, argv: &[String]) -> Option<Vec<String>> {
         let mut limits = vec!["--core=0".to_owned()];
         limits.extend((self.memory_bytes > 0).then(|| format!("--data={}", self.memory_bytes)));
         limits.extend((self.file_bytes > 0).then(|| format!("--fsize={}", self.file_bytes)));
@@ -85,13 +97,16 @@ pub(super) fn spawn(
     command: Command,
     program: &str,
     confine: &Confine,
-    limits: bool,
+    Means { limits, network }: Means,
 ) -> Result<(Child, Held), Error> {
     let cannot = |why: String| Error::CannotConfine { program: program.to_owned(), why };
     if confine.require && !limits {
         return Err(cannot("there is no `prlimit` (package util-linux)".to_owned()));
     }
-    let held = |(writes, network)| Held { writes, network, limits };
+    if confine.require && !network {
+        return Err(cannot("no network namespace is to be had here (`unshare -Un`)".to_owned()));
+    }
+    let held = |writes| Held { writes, network, limits };
     let work = move |mut command: Command| {
         let held = held(restrict(confine).map_err(cannot)?);
         let child = command.spawn().map_err(|e| spawn_error(program, e))?;
@@ -103,6 +118,24 @@ pub(super) fn spawn(
             program: program.to_owned(),
             why: "the thread that was to start it failed".to_owned(),
         }),
+    })
+}
+
+/// What the system has beside Landlock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Means {
+    pub limits: bool,
+    pub network: bool,
+}
+
+/// Whether a process can be started in a network namespace of its own: tried once.
+fn no_network() -> bool {
+    static TRIED: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *TRIED.get_or_init(|| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--net", "--", "true"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        cfg!(target_os = "linux") && command.status().is_ok_and(|status| status.success())
     })
 }
 
@@ -120,15 +153,15 @@ fn on_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// Restricts this thread; whether writes and the network are held.
+/// Restricts this thread; whether writes are held.
 #[cfg(target_os = "linux")]
-fn restrict(confine: &Confine) -> Result<(bool, bool), String> {
+fn restrict(confine: &Confine) -> Result<bool, String> {
     use landlock::{
         ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, LandlockStatus,
         PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, Scope,
     };
     /// Devices that hold nothing.
-    const DEVICES: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/tty"];
+    const DEVICES: [&str; 3] = ["/dev/null", "/dev/zero", "/dev/full"];
     let level = match confine.require {
         true => CompatLevel::HardRequirement,
         false => CompatLevel::BestEffort,
@@ -141,8 +174,9 @@ fn restrict(confine: &Confine) -> Result<(bool, bool), String> {
     if !confine.network {
         rules = rules.handle_access(AccessNet::from_all(ABI::V4)).map_err(|e| told(&e))?;
     }
-    // Later kernels hold more: UDP, signals, sockets without a path.
+    // Later kernels hold more: UDP, signals, sockets without a path, and typing into the user's terminal.
     rules = rules.set_compatibility(CompatLevel::BestEffort);
+    rules = rules.handle_access(AccessFs::IoctlDev).map_err(|e| told(&e))?;
     rules = rules.scope(Scope::from_all(ABI::V6)).map_err(|e| told(&e))?;
     if !confine.network {
         rules = rules.handle_access(AccessNet::from_all(ABI::V10)).map_err(|e| told(&e))?;
@@ -163,13 +197,13 @@ fn restrict(confine: &Confine) -> Result<(bool, bool), String> {
         LandlockStatus::Available { effective_abi, .. } => effective_abi,
         LandlockStatus::NotEnabled | LandlockStatus::NotImplemented => ABI::Unsupported,
     };
-    Ok((abi >= ABI::V3, confine.network || abi >= ABI::V4))
+    Ok(abi >= ABI::V3)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn restrict(confine: &Confine) -> Result<(bool, bool), String> {
+fn restrict(confine: &Confine) -> Result<bool, String> {
     match confine.require {
         true => Err("this system has no Landlock".to_owned()),
-        false => Ok((false, confine.network)),
+        false => Ok(false),
     }
 }

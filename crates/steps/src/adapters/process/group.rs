@@ -3,8 +3,10 @@
 
 use super::Exit;
 use std::{
+    collections::BTreeSet,
     io,
     process::{Child, Command, ExitStatus},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -55,6 +57,75 @@ pub(super) fn end(child: &mut Child) {
     }
     #[cfg(not(unix))]
     let _ = child.kill();
+}
+
+/// Makes this process the parent of descendants that lose theirs, so that they can be found: a child that
+/// starts a session of its own leaves its group.
+#[cfg(target_os = "linux")]
+pub(super) fn adopt() {
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn adopt() {}
+
+/// The children of this process, adopted ones among them.
+#[cfg(target_os = "linux")]
+pub(super) fn children() -> BTreeSet<i32> {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()
+        })
+        .collect()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn children() -> BTreeSet<i32> {
+    BTreeSet::new()
+}
+
+/// Ends the adopted descendants that were not there before, until no new one turns up. A command that runs
+/// beside this one keeps its own children; what that one loses to us may go with ours.
+#[cfg(target_os = "linux")]
+pub(super) fn end_orphans(earlier: &BTreeSet<i32>) {
+    use rustix::process::{Pid, Signal, WaitOptions, getpgrp, kill_process, waitpid};
+    /// What forks faster than this is left to the next command's end.
+    const ROUNDS: usize = 200;
+    for _ in 0..ROUNDS {
+        let direct = direct();
+        let adopted = |pid: &i32| {
+            // Whoever starts a child by other means leaves it in our own group.
+            let group = group_of(*pid).filter(|group| *group != getpgrp().as_raw_pid());
+            group.is_some_and(|group| !direct.contains(&group)) && !direct.contains(pid)
+        };
+        let new: Vec<i32> = children().difference(earlier).copied().filter(adopted).collect();
+        if new.is_empty() {
+            return;
+        }
+        for pid in new.into_iter().filter_map(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+            let _ = waitpid(Some(pid), WaitOptions::empty());
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn end_orphans(_earlier: &BTreeSet<i32>) {}
+
+/// A process's group, as `/proc` has it.
+#[cfg(target_os = "linux")]
+fn group_of(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may hold anything but a last parenthesis.
+    stat.rsplit_once(") ")?.1.split(' ').nth(2)?.parse().ok()
+}
+
+/// Children that somebody here waits for. Held while one is started, so that none is taken for an orphan.
+pub(super) fn direct() -> MutexGuard<'static, BTreeSet<i32>> {
+    static DIRECT: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+    DIRECT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Ends a process group left behind by a process that died, before its work is taken over.

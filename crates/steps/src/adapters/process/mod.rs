@@ -17,7 +17,7 @@ pub use redact::redact;
 use capture::Capture;
 use kaizen_engine::error::{Class, Classified};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Write as _},
     path::PathBuf,
     process::{Child, Stdio},
@@ -192,14 +192,20 @@ impl Command {
             return Err(Error::NoSuchDirectory { program, cwd: self.cwd });
         }
         let started = Instant::now();
-        let (mut child, held) = self.start(&program)?;
+        let earlier = group::children();
+        let (mut child, held) = {
+            let mut direct = group::direct();
+            let started = self.start(&program)?;
+            direct.insert(id(&started.0));
+            started
+        };
         if let (Some(bytes), Some(mut pipe)) = (self.stdin.take(), child.stdin.take()) {
             // A child that does not read its input closes the pipe: that is its business.
             thread::spawn(move || drop(pipe.write_all(&bytes)));
         }
         let stdout = Capture::start(child.stdout.take(), self.output_cap);
         let stderr = Capture::start(child.stderr.take(), self.output_cap);
-        Ok(Running { command: self, program, child, stdout, stderr, started, held })
+        Ok(Running { command: self, program, child, stdout, stderr, started, held, earlier })
     }
 
     fn start(&self, program: &str) -> Result<(Child, Option<Held>), Error> {
@@ -207,12 +213,13 @@ impl Command {
             let child = self.prepare(&self.argv).spawn().map_err(|e| spawn_error(program, e))?;
             return Ok((child, None));
         };
-        let limited = confine.limited(&self.argv);
-        if limited.is_some() && !confine::is_there(program, &self.cwd) {
+        // What starts it would say so in words of its own.
+        if !confine::is_there(program, &self.cwd) {
             return Err(Error::NotFound { program: program.to_owned() });
         }
-        let command = self.prepare(limited.as_deref().unwrap_or(&self.argv));
-        let (child, held) = confine::spawn(command, program, confine, limited.is_some())?;
+        let (argv, means) = confine.started(&self.argv);
+        group::adopt();
+        let (child, held) = confine::spawn(self.prepare(&argv), program, confine, means)?;
         Ok((child, Some(held)))
     }
 
@@ -251,6 +258,8 @@ pub struct Running {
     stderr: Capture,
     started: Instant,
     held: Option<Held>,
+    /// Children of this process from before it.
+    earlier: BTreeSet<i32>,
 }
 
 impl Running {
@@ -270,6 +279,9 @@ impl Running {
         // The child has not been reaped yet, so its id cannot have gone to somebody else.
         if timed_out || self.command.end_leftovers {
             group::end(&mut self.child);
+        }
+        if self.command.confine.is_some() {
+            group::end_orphans(&self.earlier);
         }
         let ended = self.child.wait().map_err(|e| spawn_error(&self.program, e))?;
         let drained_by = Instant::now() + DRAIN_LIMIT;
@@ -292,7 +304,12 @@ impl Drop for Running {
             group::end(&mut self.child);
             let _ = self.child.wait();
         }
+        group::direct().remove(&id(&self.child));
     }
+}
+
+fn id(child: &Child) -> i32 {
+    i32::try_from(child.id()).unwrap_or_default()
 }
 
 fn spawn_error(program: &str, source: io::Error) -> Error {

@@ -180,7 +180,7 @@ fn a_confined_child_writes_to_its_folders_alone() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_confined_child_has_no_tcp_unless_it_may() {
+fn a_confined_child_has_no_network_unless_it_may() {
     let own = tempfile::tempdir().unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -190,6 +190,15 @@ fn a_confined_child_has_no_tcp_unless_it_may() {
     let mut command = confined(&connect, own.path());
     let refused = command.clone().run().unwrap();
     assert!(!refused.success() && refused.stderr_text().contains("PermissionError"));
+    let datagram = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(b'x', ('127.0.0.1', 9))";
+    let multipath = format!(
+        "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262); s.connect(('127.0.0.1', {port}))"
+    );
+    for code in [datagram, &multipath] {
+        let argv = ["python3", "-c", code].map(str::to_owned).to_vec();
+        let refused = Command { argv, ..command.clone() }.run().unwrap();
+        assert!(!refused.success() && refused.stderr_text().contains("unreachable"), "{refused:?}");
+    }
     command.confine.as_mut().unwrap().network = true;
     let output = command.run().unwrap();
     assert_eq!(output.stdout_text(), "in\n", "{}", output.stderr_text());
@@ -222,6 +231,18 @@ fn the_time_limit_ends_confined_children_too() {
     let output = Command { timeout: Duration::from_millis(300), ..command }.run().unwrap();
     assert_eq!(output.status, Exit::TimedOut);
     assert!(is_gone(first_pid(&output)));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_leaves_its_group_is_ended_all_the_same() {
+    let own = tempfile::tempdir().unwrap();
+    let script = "setsid sh -c 'sleep 100 & echo $! ; exec sleep 100' & echo $! ; sleep 0.3";
+    let output = confined(script, own.path()).run().unwrap();
+    let text = output.stdout_text();
+    let pids: Vec<Pid> =
+        text.lines().map(|line| Pid::from_raw(line.trim().parse().unwrap()).unwrap()).collect();
+    assert!(pids.len() == 2 && pids.into_iter().all(is_gone), "{text}");
 }
 
 #[test]

@@ -319,17 +319,7 @@ fn bound(
     base_commit: &str,
     place: &Place,
 ) -> Result<Binding, StepError> {
-    let evidence =
-        Digest::of_json(preflight).map_err(|e| StepError::bug("digest", e.to_string()))?;
-    let parts = [
-        ("change_set", change.digest.to_string()),
-        ("base_commit", base_commit.to_owned()),
-        ("evidence", evidence.to_string()),
-        ("workflow", project.workflow_digest_now()),
-        ("policy", project.policy_digest_now()),
-        ("target", self::place(&place.identity, change)),
-        ("schema", place.schema.to_string()),
-        ("kaizen", env!("CARGO_PKG_VERSION").to_owned()),
-    ];
-    Ok(Binding(parts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
+    let target = self::place(&place.identity, change);
+    let place = [("target", target), ("schema", place.schema.to_string())];
+    generate::bound(project, change, preflight, base_commit, &place)
 }

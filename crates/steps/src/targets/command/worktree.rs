@@ -1,8 +1,14 @@
 //! One scratch worktree, and the workflow's commands in it.
 
 use super::benchmark::{Metric, metrics};
-use crate::adapters::process::{self, Command, Confine, Exit, Held, Output};
-use kaizen_engine::error::{Class, Classified};
+use crate::{
+    adapters::process::{self, Command, Confine, Exit, Held, Output},
+    sql::without_secrets,
+};
+use kaizen_engine::{
+    digest::Digest,
+    error::{Class, Classified},
+};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -56,6 +62,8 @@ pub struct Worktree<'a> {
     pub path: PathBuf,
     tmp: PathBuf,
     settings: &'a Settings,
+    /// Every file as it was exported: what a command is measured by is not another command's to change.
+    sealed: BTreeMap<PathBuf, (Digest, bool)>,
 }
 
 impl<'a> Worktree<'a> {
@@ -69,7 +77,9 @@ impl<'a> Worktree<'a> {
         let tmp = path.with_file_name(name);
         std::fs::create_dir_all(&tmp)
             .map_err(|e| Error::Folder { path: tmp.clone(), why: e.to_string() })?;
-        Ok(Worktree { path: path.to_owned(), tmp, settings })
+        let sealed = sealed(path)
+            .map_err(|e| Error::Folder { path: path.to_owned(), why: e.to_string() })?;
+        Ok(Worktree { path: path.to_owned(), tmp, settings, sealed })
     }
 
     /// Builds it, where there is something to build.
@@ -99,6 +109,10 @@ impl<'a> Worktree<'a> {
     /// [`Error::Failed`] where it ends otherwise, [`Error::NotRun`].
     pub fn run(&self, argv: &[String]) -> Result<Output, Error> {
         let shown = argv.join(" ");
+        if let Some(path) = self.broken() {
+            let why = format!("a command before it has changed {}", path.display());
+            return Err(Error::Failed { command: shown, why });
+        }
         let output = self.command(argv).run().map_err(|error| Error::NotRun {
             command: shown.clone(),
             why: error.to_string(),
@@ -122,12 +136,26 @@ impl<'a> Worktree<'a> {
         Ok(output.held.unwrap_or(Held::NOTHING))
     }
 
+    /// A file of the commit that is not as it was exported.
+    fn broken(&self) -> Option<PathBuf> {
+        let same = |path: &Path, was: &(Digest, bool)| {
+            look(&self.path.join(path)).is_ok_and(|now| now == *was)
+        };
+        let broken = self.sealed.iter().find(|(path, was)| !same(path, was));
+        broken.map(|(path, _)| path.clone())
+    }
+
     fn command(&self, argv: &[String]) -> Command {
         let mut command = Command::new(argv.to_vec(), &self.path, self.settings.timeout);
         command.env_allow.clone_from(&self.settings.env);
         command.output_cap = OUTPUT_CAP;
         let tmp = self.tmp.display().to_string();
-        command.env = BTreeMap::from([("TMPDIR".to_owned(), tmp)]);
+        // Git does not look for a repository above: it would find the user's.
+        let above = self.path.parent().unwrap_or(&self.path).display().to_string();
+        command.env = BTreeMap::from([
+            ("TMPDIR".to_owned(), tmp),
+            ("GIT_CEILING_DIRECTORIES".to_owned(), above),
+        ]);
         command.confine = self.settings.confine.clone().map(|mut confine| {
             confine.write.extend([self.path.clone(), self.tmp.clone()]);
             confine
@@ -136,11 +164,50 @@ impl<'a> Worktree<'a> {
     }
 }
 
+/// Every file below a folder, by its path in it. Links are what they name.
+fn sealed(root: &Path) -> std::io::Result<BTreeMap<PathBuf, (Digest, bool)>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            // It is made later, where it is tried what would hold in it.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            let path = entry?.path();
+            if std::fs::symlink_metadata(&path)?.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(root).unwrap_or(&path).to_owned();
+                files.insert(name, look(&path)?);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// A file's content and whether it can be executed.
+fn look(path: &Path) -> std::io::Result<(Digest, bool)> {
+    let meta = std::fs::symlink_metadata(path)?;
+    if meta.is_symlink() {
+        let to = std::fs::read_link(path)?;
+        return Ok((Digest::of(&[to.to_string_lossy().as_bytes()]), false));
+    }
+    #[cfg(unix)]
+    let executable = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 != 0;
+    #[cfg(not(unix))]
+    let executable = false;
+    Ok((Digest::of(&[&std::fs::read(path)?]), executable))
+}
+
 /// Why an end is not the one that was asked for; `None`: exit code 0.
 #[must_use]
 pub fn outcome(output: &Output) -> Option<String> {
     let said = || {
-        let text = process::redact(&(output.stdout_text() + &output.stderr_text()));
+        let text = output.stdout_text() + &output.stderr_text();
+        let text = without_secrets(&process::redact(&text));
         text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no output").to_owned()
     };
     match output.status {
