@@ -20,6 +20,6 @@ pub use deployment::Deployment;
 pub use evaluation::{
     Check, CheckResult, Estimate, Evaluation, Evidence, QueryEvidence, SizeEvidence, Verdict,
 };
-pub use learning::WeightsUpdate;
+pub use learning::{Asked, WeightsUpdate};
 pub use proposal::{Candidate, ChangeFile, Proposal, Source};
 pub use record::ProvenanceRecord;

@@ -1,7 +1,7 @@
 //! Phase 7. Record provenance writes the history row, whatever the outcome; the seal follows in
 //! the same transaction.
 
-use super::blocking;
+use super::{blocking, past};
 use crate::{
     models::designer_name,
     payload::{ChangeSet, CheckResult, Evaluation, ProvenanceRecord, WeightsUpdate},
@@ -92,6 +92,11 @@ fn record(cx: &Context) -> Result<ProvenanceRecord, StepError> {
         rolled_back_at: undone_at,
         approved_by: approved.map(|(_, _, decision)| decision.who.clone()).collect(),
         target: run.created.target.clone(),
+        ended_in_time: of.is_some_and(|change| past::ended_in_time(run, change, cx.now)),
+        quality: of.and_then(|change| Some(change.quality.as_ref()?.features)),
+        ratings: past::ratings(run),
+        // Design does not search past attempts yet.
+        shown: Vec::new(),
         features: change.map(|change| change.features),
     })
 }
