@@ -64,7 +64,8 @@ fn is_run(run: &Value) {
         has_keys(&run["evidence"]["checks"][0], &["name", "result"]);
     }
     for approval in run["approvals"].as_array().unwrap() {
-        has_keys(approval, &["who", "decision", "reason", "at", "method"]);
+        has_keys(approval, &["who", "decision", "reason", "at", "method", "rating"]);
+        assert_eq!(approval["rating"], Value::Null, "nobody has given one");
         is_time(&approval["at"]);
     }
 }

@@ -485,6 +485,11 @@ fn a_forced_plan_is_judged_by_its_query_and_taken_back_when_its_time_is_over() {
     assert_eq!(kept["outcome"], "kept", "{kept}");
     let pct = kept["evidence"]["improvement_pct"].as_f64().unwrap();
     assert!((89.0..91.0).contains(&pct), "{pct}");
+    let learnt = || {
+        let show = |name: &str| target.kaizen(&["models", "show", name, "--json"]).exits(0).json();
+        (show("ChangeSuccessPredictor"), show("Weights")["features"].clone())
+    };
+    let (kept_model, kept_weights) = learnt();
     while live::now()
         < kaizen_engine::journal::Timestamp::parse(kept["finished_at"].as_str().unwrap()).unwrap().0
             / 1_000_000
@@ -497,6 +502,11 @@ fn a_forced_plan_is_judged_by_its_query_and_taken_back_when_its_time_is_over() {
     assert_eq!(over["outcome"], "rolled_back", "{over}");
     assert!(target.kaizen(&["why", "r1"]).stdout.contains("to be forced until"));
     assert!(target.marks().contains(&"down done".to_owned()), "{:?}", target.marks());
+    // Its time was over: it has not failed, and what was learnt from it stays.
+    let (model, weights) = learnt();
+    assert_eq!((&model["versions"], &weights), (&kept_model["versions"], &kept_weights));
+    let trained = target.kaizen(&["models", "train", "--json"]).exits(0).json();
+    assert_eq!(trained["models"][0]["known"], true, "the label is the same: {trained}");
     target.kaizen(&["audit", "verify"]).exits(0);
 }
 

@@ -97,7 +97,7 @@ pub enum Command {
     Pending(Pending),
     /// Approve a run's change
     #[command(after_help = "Example:\n  kaizen approve r2 --reason 'evidence is clear' --resume")]
-    Approve(Decide),
+    Approve(Approve),
     /// Reject a run's change
     #[command(after_help = "Example:\n  kaizen reject r2 --reason 'wait for the migration'")]
     Reject(Decide),
@@ -114,6 +114,12 @@ pub enum Command {
     /// Tell how the loop fares, or how a target does, by the reports in SQL Server
     #[command(after_help = "Examples:\n  kaizen report\n  kaizen report --target shop")]
     Report(Report),
+    /// What is learnt from outcomes: versions, figures, fitting anew, going back
+    #[command(after_help = "Examples:\n  kaizen models list
+  kaizen models show ChangeSuccessPredictor\n  kaizen models train --dry-run
+  kaizen models rollback QualityScorer --to 3 --reason 'the last ratings were a joke'
+  kaizen models export ChangeSuccessPredictor --to predictor.onnx")]
+    Models(Models),
     /// The trail's schema in SQL Server, optional features, and who may do what there
     #[command(after_help = "Examples:\n  kaizen sql plan\n  kaizen sql apply
   kaizen sql grants provenance\n  kaizen sql check
@@ -135,6 +141,70 @@ Where it is says KAIZEN_SQLSERVER, an ADO.NET connection string:
     /// Print the manual page
     #[command(after_help = "Example:\n  kaizen man | man -l -")]
     Man,
+}
+
+#[derive(Debug, Args)]
+pub struct Models {
+    #[command(subcommand)]
+    pub what: ModelsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// List what is learnt, and the version of each that is in force
+    #[command(after_help = "Example:\n  kaizen models list --json")]
+    List,
+    /// Show a model: what it rests on, its coefficients, how good it has been, its versions
+    #[command(after_help = "Example:\n  kaizen models show ChangeSuccessPredictor")]
+    Show {
+        /// ChangeSuccessPredictor, QualityScorer, SearchReranker or Weights
+        name: String,
+        /// This version instead of the one in force
+        #[arg(long, value_name = "N")]
+        version: Option<i64>,
+    },
+    /// Fit the models anew from the whole history
+    ///
+    /// A new version is promoted only if its loss, on examples predicted before they were learned,
+    /// is not worse than that of the version in force. The trail records who asked.
+    #[command(after_help = "Examples:\n  kaizen models train --dry-run
+  kaizen models train QualityScorer")]
+    Train {
+        /// Only this one
+        name: Option<String>,
+        /// Only tell what would come of it
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Put an earlier version back; it stays in force until `models train`
+    ///
+    /// The weights go on learning from there.
+    #[command(after_help = "Example:
+  kaizen models rollback ChangeSuccessPredictor --to 3 --reason 'learnt from a broken workload'")]
+    Rollback {
+        /// ChangeSuccessPredictor, QualityScorer, SearchReranker or Weights
+        name: String,
+        /// The version to put back
+        #[arg(long, value_name = "N")]
+        to: i64,
+        /// Why, for the trail
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Write a model as ONNX, for other programs to score with; or as a function of T-SQL
+    #[command(after_help = "Examples:
+  kaizen models export ChangeSuccessPredictor --to predictor.onnx
+  kaizen models export ChangeSuccessPredictor --to predictor.sql")]
+    Export {
+        /// ChangeSuccessPredictor, QualityScorer or SearchReranker
+        name: String,
+        /// This version instead of the one in force
+        #[arg(long, value_name = "N")]
+        version: Option<i64>,
+        /// The file; one that is there is replaced. A name that ends in .sql asks for T-SQL
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -335,6 +405,15 @@ pub struct Show {
     /// With the whole diff
     #[arg(long)]
     pub diff: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Approve {
+    #[command(flatten)]
+    pub decide: Decide,
+    /// What you think of the change: 1 (poor) to 5 (excellent); the QualityScorer learns from it
+    #[arg(long, value_name = "1..5", value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub rating: Option<u8>,
 }
 
 #[derive(Debug, Args)]

@@ -104,5 +104,6 @@ pub fn decision(who: Option<&str>, reason: &str, digest: Digest) -> Decision {
         os_user,
         host: host(),
         digest,
+        rating: None,
     }
 }

@@ -74,6 +74,7 @@ fn advice(code: &str, class: Class) -> (&'static str, u8) {
         "no_project" | "no_journal" => "kaizen init --sqlite FILE --workload 'workload/*.sql'",
         "no_such_run" | "ambiguous_run" => "kaizen runs",
         "no_reason" => "the same again with --reason 'why'",
+        "bad_rating" => "kaizen approve RUN --rating 4 --reason 'why'",
         "digest_changed" => "kaizen show RUN --diff",
         "already_approved" | "already_finished" | "wrong_state" | "stale" | "rolling_back"
         | "nothing_to_resolve" | "expired" => "kaizen show RUN",
@@ -81,6 +82,13 @@ fn advice(code: &str, class: Class) -> (&'static str, u8) {
         "not_an_approver" | "separation_of_duties" | "unverified" => {
             "kaizen pending   (one of those whom the workflow names must decide)"
         }
+        "no_such_model" => "kaizen models list",
+        "no_such_version" | "version_in_force" => "kaizen models show NAME",
+        "refused_too_often" => "wait for an hour; what there is: kaizen models show NAME",
+        "nothing_learnt" => "kaizen models train",
+        "no_function" => "kaizen models export NAME --to FILE.onnx",
+        "no_model_of_features" => "kaizen models show Weights",
+        "model_unsound" => "kaizen models train NAME",
         "driven" | "busy" => "wait for it, or look with: kaizen runs",
         "git_not_a_repository" => "git init && git add -A && git commit -m 'Begin'",
         "git_detached_head" => "git switch BRANCH   (git branch lists them)",

@@ -119,6 +119,7 @@ async fn command(
         Command::Serve(args) => commands::serve::run(&args, dir, out).await,
         Command::Provenance(args) => commands::provenance::run(&args, dir, out).await,
         Command::Report(args) => commands::report::run(&args, out).await,
+        Command::Models(args) => commands::models::run(&args, dir, out).await,
         Command::Sql(args) => commands::sql::run(&args, dir, out).await,
         Command::Journal(args) => commands::journal::run(&args, dir, out).await,
         Command::Doctor => commands::doctor::run(dir, out).await,

@@ -2,7 +2,7 @@
 //! was recorded, and before effects where policy says so.
 
 use crate::{
-    args::Command,
+    args::{Command, ModelsCommand},
     context::{self, Place},
     failure::Failure,
     output::Out,
@@ -112,6 +112,9 @@ pub const fn records(command: &Command) -> bool {
         | Command::Approve(_)
         | Command::Reject(_)
         | Command::Journal(_) => true,
+        Command::Models(models) => {
+            matches!(models.what, ModelsCommand::Train { .. } | ModelsCommand::Rollback { .. })
+        }
         // The demo is a project of its own, and what is not about a run records nothing.
         Command::Demo(_)
         | Command::Init(_)

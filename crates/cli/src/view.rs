@@ -76,6 +76,8 @@ pub struct ApprovalView {
     pub reason: String,
     pub at: String,
     pub method: Value,
+    /// What the reviewer gave the change, 1 to 5.
+    pub rating: Option<u8>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -213,6 +215,7 @@ fn approvals(run: &Run) -> Vec<ApprovalView> {
             reason: decision.reason.clone(),
             at: at.to_string(),
             method: word(&decision.method),
+            rating: decision.rating,
         }
     };
     run.decisions.iter().map(view).collect()

@@ -18,3 +18,4 @@ pub mod project;
 pub mod provenance;
 pub mod sql;
 pub mod targets;
+pub mod training;

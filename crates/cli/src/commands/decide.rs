@@ -2,7 +2,7 @@
 
 use super::{notices, shared};
 use crate::{
-    args::Decide,
+    args::{Approve, Decide},
     context::{self, Place},
     failure::{Failure, exit},
     output::Out,
@@ -22,8 +22,10 @@ use std::{
 /// A digest may be given by its first digits, from this many on.
 const SHORTEST_DIGEST: usize = 8;
 
-pub async fn approve(args: &Decide, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
-    decide(args, dir, out, "approve", |decision| Command::Approve { decision }).await
+pub async fn approve(args: &Approve, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {
+    let rating = args.rating;
+    let command = |decision| Command::Approve { decision: Decision { rating, ..decision } };
+    decide(&args.decide, dir, out, "approve", command).await
 }
 
 pub async fn reject(args: &Decide, dir: Option<&Path>, out: Out) -> Result<u8, Failure> {

@@ -8,6 +8,7 @@ pub mod feature;
 pub mod help;
 pub mod init;
 pub mod journal;
+pub mod models;
 pub mod operate;
 pub mod pending;
 pub mod provenance;

@@ -13,7 +13,7 @@ use kaizen_engine::{
     journal::{Event, Fact, Facts},
     shell::Reader,
 };
-use kaizen_steps::payload::{ChangeSet, Evaluation};
+use kaizen_steps::payload::{ChangeSet, Evaluation, WeightsUpdate};
 use serde::Serialize;
 use std::path::Path;
 
@@ -94,7 +94,14 @@ fn tell(reader: &Reader, fact: &Fact) -> Result<String, Failure> {
                     let evaluation: Evaluation = reader.payload(output)?;
                     judged_text(&evaluation, judged.keep)
                 }
-                Facts::Learned(models) => format!(": {} new versions", models.len()),
+                Facts::Learned(models) => {
+                    let update: WeightsUpdate = reader.payload(output)?;
+                    let count = models.len();
+                    update
+                        .notes
+                        .iter()
+                        .fold(format!(": {count} new versions"), |text, note| text + "\n" + note)
+                }
             };
             format!("{phase} in {spent_ms} ms{detail}")
         }

@@ -1,6 +1,7 @@
 //! What people read. Deciding nothing: only words, columns and colours.
 
 pub mod evidence;
+pub mod models;
 pub mod observer;
 pub mod run;
 pub mod server;

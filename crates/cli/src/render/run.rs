@@ -103,6 +103,10 @@ fn change_text(change: &ChangeSet, full: &Full, with_diff: bool) -> String {
     if let Some(digest) = full.digest() {
         text += &format!("  digest {digest}\n");
     }
+    if let Some(quality) = &change.quality {
+        text +=
+            &format!("  reviewers would give it {:.0} of 100 ({})\n", quality.score, quality.basis);
+    }
     let measured = change.preflight.pairs > 0 || change.preflight.improvement.is_some();
     let heading = if evidence::is_unmeasured(&change.preflight) {
         "preflight, nothing measured:"
@@ -155,8 +159,9 @@ fn decisions(run: &Run) -> String {
     for (at, decided, decision) in &run.decisions {
         let decided = view::word(decided);
         let method = view::word(&decision.method);
+        let rating = decision.rating.map(|rating| format!(", {rating} of 5")).unwrap_or_default();
         text += &format!(
-            "  {} by {} ({}) at {at}: {}\n",
+            "  {} by {} ({}{rating}) at {at}: {}\n",
             decided.as_str().unwrap_or_default(),
             decision.who,
             method.as_str().unwrap_or_default(),

@@ -2,7 +2,7 @@
 
 use super::{
     apply::IllegalEvent,
-    event::{Facts, Failure, How, Payload},
+    event::{Facts, Failure, How, ModelVersion, Payload},
     gate::{Binding, Decision},
     phase::{Effect, Outcome, Phase},
     time::Timestamp,
@@ -28,6 +28,11 @@ pub enum Command {
         spent_ms: u64,
         failure: Failure,
         retry_after_ms: u64,
+    },
+    /// A run that only learns: what its first and only phase of work made.
+    Learn {
+        output: Payload,
+        models: Vec<ModelVersion>,
     },
     AskApproval,
     Queue {
@@ -127,6 +132,8 @@ pub enum Refusal {
     Expired { run: String, at: Timestamp },
     #[error("a reason is needed, so that the trail can say why")]
     NoReason,
+    #[error("{rating} is no rating: a change is rated from 1 (poor) to 5 (excellent)")]
+    BadRating { rating: u8 },
     #[error("{run} is rolling back, which nothing interrupts")]
     RollingBack { run: String },
     #[error("later kept changes depend on {run}: roll back {} first", later.join(", then "))]
@@ -156,6 +163,7 @@ impl Refusal {
             Refusal::DigestChanged { .. } => "digest_changed",
             Refusal::Expired { .. } => "expired",
             Refusal::NoReason => "no_reason",
+            Refusal::BadRating { .. } => "bad_rating",
             Refusal::RollingBack { .. } => "rolling_back",
             Refusal::LaterRuns { .. } => "later_runs",
             Refusal::NothingToResolve { .. } => "nothing_to_resolve",

@@ -4,7 +4,7 @@ use super::{
     apply::{IllegalEvent, apply},
     command::{Command, Refusal},
     event::{Event, Fact, Facts, Failure, Generated, Payload},
-    gate::{Binding, Decision, Gate, Method, OnExpiry},
+    gate::{Binding, Decision, Gate, Method, OnExpiry, RATINGS},
     phase::{Effect, Outcome, Phase},
     retention::Compacted,
     state::{EffectState, Live, Run, Status, Verdict},
@@ -49,6 +49,14 @@ pub fn untried(run: &Run, command: Command, now: Timestamp) -> Result<Vec<Fact>,
             expect_phase(run, phase, attempt)?;
             Ok(vec![fail(run, phase, attempt, spent_ms, failure, retry_after_ms, now)])
         }
+        Command::Learn { output, models } => match &run.status {
+            Status::Live(Live::Running { phase: Phase::Analyze, .. }) if run.seq == 1 => {
+                let (phase, attempt, spent_ms) = (Phase::UpdateWeights, 1, 0);
+                let facts = Facts::Learned(models);
+                Ok(vec![Fact::PhaseCompleted { phase, attempt, spent_ms, output, facts }])
+            }
+            _ => Err(stale(run)),
+        },
         Command::AskApproval => match (&run.change, &run.status) {
             (Some(change), Status::Live(Live::Running { phase: Phase::Deploy, .. })) => {
                 Ok(ask(run, change, now))
@@ -187,6 +195,7 @@ fn ask(run: &Run, change: &Generated, now: Timestamp) -> Vec<Fact> {
             os_user: String::new(),
             host: String::new(),
             digest,
+            rating: None,
         }),
     };
     if reasons.is_empty() {
@@ -260,6 +269,9 @@ fn may_decide(
     let who = decision.who.clone();
     if decision.reason.trim().is_empty() {
         return Err(Refusal::NoReason);
+    }
+    if let Some(rating) = decision.rating.filter(|rating| !RATINGS.contains(rating)) {
+        return Err(Refusal::BadRating { rating });
     }
     not_finished(run, command)?;
     let Status::Live(Live::WaitingApproval { gate, approvals }) = &run.status else {

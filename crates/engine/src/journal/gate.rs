@@ -78,7 +78,13 @@ pub struct Decision {
     pub host: String,
     /// The binding's digest that was decided on.
     pub digest: Digest,
+    /// What a reviewer thinks of the change, 1 to 5; `None`: not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rating: Option<u8>,
 }
+
+/// What a reviewer may say of a change.
+pub const RATINGS: std::ops::RangeInclusive<u8> = 1..=5;
 
 /// What a workflow asks of approvals, pinned when the run is created.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

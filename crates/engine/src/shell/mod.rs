@@ -9,6 +9,7 @@ pub mod connection;
 pub mod crash_point;
 pub mod error;
 mod head;
+mod learn;
 pub mod process;
 pub mod reader;
 pub mod relay;
@@ -23,6 +24,7 @@ mod writer;
 
 pub use clock::{Clock, SystemClock};
 pub use error::Error;
+pub use learn::Learnt;
 pub use process::Process;
 pub use reader::Reader;
 pub use runner::{Engine, Stop};

@@ -165,6 +165,7 @@ pub fn decision(who: &str, base: &str) -> Decision {
         os_user: who.to_owned(),
         host: "host".to_owned(),
         digest: binding(base).digest(),
+        rating: None,
     }
 }
 

@@ -221,6 +221,7 @@ fn decision(run: &Run, who: &str, reason: String) -> Decision {
         os_user: who.to_owned(),
         host: "host".to_owned(),
         digest,
+        rating: None,
     }
 }
 

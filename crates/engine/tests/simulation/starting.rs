@@ -56,6 +56,7 @@ impl Sim {
             os_user: "ada".to_owned(),
             host: "host".to_owned(),
             digest: Digest::ZERO,
+            rating: None,
         };
         Created {
             number,

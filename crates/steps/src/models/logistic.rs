@@ -7,6 +7,7 @@ use super::{
     error::Error,
     features::{NUMBERS, encode, names},
     predictor::Example,
+    standard::standards,
 };
 use linfa::{Dataset, traits::Fit};
 use linfa_logistic::LogisticRegression;
@@ -48,7 +49,7 @@ impl Logistic {
         let l2 = penalty(rows);
         let encoded: Vec<Vec<f64>> = examples.iter().map(|e| encode(&e.features)).collect();
         let names = names();
-        let (means, scales) = standards(&encoded, names.len());
+        let (means, scales) = standards(&encoded, names.len(), NUMBERS.len());
         let mut inputs = Array2::zeros((rows + 2, names.len()));
         for (mut row, values) in inputs.rows_mut().into_iter().zip(&encoded) {
             for (at, value) in values.iter().enumerate() {
@@ -87,7 +88,19 @@ impl Logistic {
             }
         }
         let log_odds: f64 = parts.iter().map(|(_, part)| part).sum();
+        // Infinite parts of both signs, in an edited model, say nothing.
+        let log_odds = if log_odds.is_nan() { 0.0 } else { log_odds };
         (1.0 / (1.0 + (-log_odds).exp()), parts)
+    }
+
+    /// The same model of the features as they are: names with coefficients, and the intercept, with
+    /// means and scales folded in.
+    #[must_use]
+    pub fn raw(&self) -> (Vec<(&str, f64)>, f64) {
+        let raw = |at: usize| self.coefficients[at] / self.scales[at];
+        let shift: f64 = (0..self.names.len()).map(|at| raw(at) * self.means[at]).sum();
+        let named = self.names.iter().enumerate().map(|(at, name)| (name.as_str(), raw(at)));
+        (named.collect(), self.intercept - shift)
     }
 
     /// Whether it can be used: stored by this or another version, edited or not.
@@ -104,24 +117,4 @@ impl Logistic {
         let all = [&self.means, &self.scales, &self.coefficients];
         all.into_iter().flatten().all(|value| value.is_finite()) && self.intercept.is_finite()
     }
-}
-
-/// Mean and standard deviation of the number features. Marks (0 or 1) stay as they are: blowing
-/// up a rare mark to unit variance would take it out of the regularisation's reach.
-fn standards(encoded: &[Vec<f64>], width: usize) -> (Vec<f64>, Vec<f64>) {
-    let mut means = vec![0.0; width];
-    let mut scales = vec![1.0; width];
-    #[expect(clippy::cast_precision_loss, reason = "rows are far fewer than 2^53")]
-    let count = encoded.len().max(1) as f64;
-    for at in 0..NUMBERS.len() {
-        let column = || encoded.iter().map(|row| row[at]);
-        let mean = column().sum::<f64>() / count;
-        let variance = column().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
-        means[at] = mean;
-        // A column that never varies says nothing; its scale must only not be zero.
-        if variance > 1e-12 {
-            scales[at] = variance.sqrt();
-        }
-    }
-    (means, scales)
 }

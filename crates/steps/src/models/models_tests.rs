@@ -1,57 +1,21 @@
 //! The predictor against synthetic truths, degenerate data, promotion, and the weights.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+// The benchmark asks more of it.
+#[allow(dead_code)]
+#[path = "../../benches/predictors/reference.rs"]
+mod reference;
+#[path = "../../benches/predictors/truth.rs"]
+mod truth;
+
 use super::{
     Example, Features, Outcome, PlanPattern, Predictor, Weights, encode, names, promote,
     promote::prequential_brier,
 };
 use crate::{evidence::Prior, payload::Kind};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
-
-const PATTERNS: [PlanPattern; 5] = [
-    PlanPattern::FullScan,
-    PlanPattern::AutoIndex,
-    PlanPattern::Sort,
-    PlanPattern::Covered,
-    PlanPattern::Other,
-];
-
-/// A change whose fate depends on its features as one would expect of indexes: full scans of large
-/// tables are worth one, what is covered is not, and writes cost.
-fn example(rng: &mut SmallRng, at: usize) -> Example {
-    let kind = [Kind::Index, Kind::DropIndex, Kind::View][rng.random_range(0..3)];
-    let plan_pattern = PATTERNS[rng.random_range(0..5)];
-    let size_log10_bytes = rng.random_range(4.0..9.0);
-    let write_share = rng.random_range(0.0..1.0);
-    let by_plan = match plan_pattern {
-        PlanPattern::FullScan => 1.5,
-        PlanPattern::AutoIndex => 1.0,
-        PlanPattern::Sort => 0.3,
-        PlanPattern::Covered => -2.0,
-        PlanPattern::Other => -0.5,
-    };
-    let by_kind = if kind == Kind::View { -1.0 } else { 0.5 };
-    let log_odds: f64 =
-        by_plan + by_kind + 0.8 * (size_log10_bytes - 6.5) - 2.0 * (write_share - 0.5);
-    Example {
-        features: Features {
-            kind,
-            plan_pattern,
-            size_log10_bytes,
-            write_share,
-            diff_lines_log: rng.random_range(0.0..4.0),
-            designer: ["rules", "file", "model"][rng.random_range(0..3)].to_owned(),
-            past_rate_of_kind: rng.random_range(0.3..0.7),
-        },
-        success: rng.random_bool(1.0 / (1.0 + (-log_odds).exp())),
-        run: format!("r{at}"),
-    }
-}
-
-fn examples(seed: u64, rows: usize) -> Vec<Example> {
-    let mut rng = SmallRng::seed_from_u64(seed);
-    (0..rows).map(|at| example(&mut rng, at)).collect()
-}
+use reference::Reference;
+use truth::examples;
 
 fn brier(model: &Predictor, on: &[Example]) -> f64 {
     let square = |example: &Example| {
@@ -81,6 +45,26 @@ fn from_twenty_rows_on_the_predictor_is_at_least_as_good_as_the_base_rate() {
         } else {
             assert!(predictor <= base_rate - 0.01, "{rows} rows: {predictor} and {base_rate}");
         }
+    }
+}
+
+/// The benchmark `predictors` says the same with more seeds.
+#[test]
+fn it_is_as_good_as_a_textbooks_logistic_regression() {
+    for rows in [10, 20, 50, 100, 1_000] {
+        let seeds = if rows < 1_000 { 20 } else { 1 };
+        let (mut ours, mut theirs) = (0.0, 0.0);
+        for seed in 0..seeds {
+            let (known, fresh) = (examples(seed, rows), examples(1_000 + seed, 300));
+            let inputs: Vec<_> = known.iter().map(|one| encode(&one.features)).collect();
+            let labels: Vec<_> = known.iter().map(|one| one.success).collect();
+            let reference = Reference::fit(&inputs, &labels, 1.0);
+            let guess = |one: &Example| reference.predict(&encode(&one.features));
+            let seen: Vec<_> = fresh.iter().map(|one| (guess(one), one.success)).collect();
+            theirs += super::brier(&seen).unwrap();
+            ours += brier(&Predictor::fit(&known).unwrap(), &fresh);
+        }
+        assert!(ours <= 1.05 * theirs, "{rows} rows: {ours} and {theirs} over {seeds} seeds");
     }
 }
 
@@ -216,6 +200,33 @@ fn weights_move_by_the_outcome_and_keep_what_they_were() {
     let (back, _) = start.learn(Kind::View, "file", Outcome::RolledBack);
     assert!((back.of_kind(Kind::View) - 0.35).abs() < 1e-12);
     assert_eq!(back.of_kind(Kind::Index), 0.5);
+}
+
+#[test]
+fn an_outcome_that_is_corrected_is_taken_back_before_the_other_is_learnt() {
+    let told = |changes: Vec<super::Change>| -> Vec<_> {
+        changes.into_iter().map(|one| (one.name, one.before, one.after)).collect()
+    };
+    let kept = Outcome::Kept { improvement_pct: 80.0 };
+    let (after, moved) = Weights::default().learn(Kind::Index, "rules", kept);
+    // Another outcome in between stays.
+    let (between, _) = after.learn(Kind::Index, "file", Outcome::RolledBack);
+    let (back, changes) = between.relearn(Kind::Index, "rules", Outcome::RolledBack, &told(moved));
+    assert!((back.of_kind(Kind::Index) - 0.2).abs() < 1e-12, "{back:?}");
+    assert!((back.of_designer("rules") - 0.35).abs() < 1e-12);
+    assert!((back.of_designer("file") - 0.35).abs() < 1e-12);
+    assert!((changes[0].before - 0.45).abs() < 1e-12, "what it was before: {changes:?}");
+    // Nothing was learnt the first time, or what is stored is no such thing.
+    for learnt in
+        [vec![], vec![("kind:index".to_owned(), 0.5, f64::NAN), ("x".to_owned(), 0.0, 1.0)]]
+    {
+        let (back, _) =
+            Weights::default().relearn(Kind::Index, "rules", Outcome::RolledBack, &learnt);
+        assert!((back.of_kind(Kind::Index) - 0.35).abs() < 1e-12);
+    }
+    let far = vec![("kind:index".to_owned(), 0.0, 1e9), ("designer:rules".to_owned(), 1e9, 0.0)];
+    let (bounded, _) = Weights::default().relearn(Kind::Index, "rules", kept, &far);
+    assert!(bounded.of_kind(Kind::Index) >= 0.01 && bounded.of_designer("rules") <= 1.0);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::{
     error::Error,
     features::{Features, encode},
     logistic::Logistic,
+    promote::Model,
 };
 use crate::evidence::Prior;
 use serde::{Deserialize, Serialize};
@@ -77,24 +78,78 @@ impl Predictor {
         }
     }
 
+    /// The probability that any change stays; even odds of a model that asks which.
+    pub(super) fn base(&self) -> f64 {
+        match self {
+            Predictor::BaseRate { successes, failures, prior } if self.is_sound() => {
+                Prior::beta(*successes, *failures, *prior).probability
+            }
+            Predictor::BaseRate { .. } | Predictor::Logistic(_) => 0.5,
+        }
+    }
+
     /// The probability that a change with these features stays, before anything is measured.
     pub fn predict(&self, features: &Features) -> Prediction {
+        // A stored model of other features (an older version, an edited file) scores nothing.
+        if !self.is_sound() {
+            return Prediction {
+                probability: 0.5,
+                basis: "the stored model does not fit this version: even odds".to_owned(),
+                parts: Vec::new(),
+            };
+        }
         match self {
             Predictor::BaseRate { successes, failures, prior } => {
                 base_rate_prediction(*successes, *failures, *prior)
             }
-            // A stored model of other features (an older version, an edited file) scores nothing.
-            Predictor::Logistic(model) if !model.is_sound() => Prediction {
-                probability: 0.5,
-                basis: "the stored logistic model does not fit this version: even odds".to_owned(),
-                parts: Vec::new(),
-            },
             Predictor::Logistic(model) => {
                 let (probability, parts) = model.score(&encode(features));
                 let basis = format!("logistic model of {} finished changes", model.rows);
                 Prediction { probability, basis, parts }
             }
         }
+    }
+}
+
+impl Model for Predictor {
+    type Example = Example;
+
+    const LOSS: &'static str = "Brier score";
+    const LEAST_ROWS: usize = LEAST_ROWS;
+    const MOST_FITS: usize = 200;
+
+    fn fit(examples: &[Example]) -> Result<Predictor, Error> {
+        Predictor::fit(examples)
+    }
+
+    fn simplest(examples: &[Example]) -> Predictor {
+        Predictor::base_rate(examples)
+    }
+
+    fn is_simplest(&self) -> bool {
+        matches!(self, Predictor::BaseRate { .. })
+    }
+
+    fn is_sound(&self) -> bool {
+        match self {
+            Predictor::BaseRate { successes, failures, prior: (a, b) } => {
+                let counted = successes.checked_add(*failures).is_some();
+                counted && [a, b].iter().all(|prior| prior.is_finite() && **prior > 0.0)
+            }
+            Predictor::Logistic(model) => model.is_sound(),
+        }
+    }
+
+    fn expects(&self, example: &Example) -> f64 {
+        self.predict(&example.features).probability
+    }
+
+    fn happened(example: &Example) -> f64 {
+        if example.success { 1.0 } else { 0.0 }
+    }
+
+    fn run_of(example: &Example) -> &str {
+        &example.run
     }
 }
 

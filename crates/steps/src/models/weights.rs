@@ -63,6 +63,45 @@ impl Weights {
         ];
         (next, changes)
     }
+
+    /// The weights after an outcome that replaces an earlier one of the same run, which moved `learnt`
+    /// (name, before, after): that is taken back first. Both moves are within the bounds.
+    pub fn relearn(
+        &self,
+        kind: Kind,
+        designer: &str,
+        outcome: Outcome,
+        learnt: &[(String, f64, f64)],
+    ) -> (Weights, Vec<Change>) {
+        let mut corrected = self.clone();
+        for (name, before, after) in learnt {
+            if let Some((of, key)) = name.split_once(':')
+                && (after - before).is_finite()
+            {
+                let weights = match of {
+                    "kind" => &mut corrected.by_kind,
+                    "designer" => &mut corrected.by_designer,
+                    _ => continue,
+                };
+                moved(weights, of, key, before - after);
+            }
+        }
+        let (next, mut changes) = corrected.learn(kind, designer, outcome);
+        // What it was is what stands in the version before this one.
+        for change in &mut changes {
+            change.before = self.of_name(&change.name);
+        }
+        (next, changes)
+    }
+
+    /// The weight of a name as in [`Change`]; 0.5 where there is none.
+    fn of_name(&self, name: &str) -> f64 {
+        match name.split_once(':') {
+            Some(("kind", key)) => value(&self.by_kind, key),
+            Some(("designer", key)) => value(&self.by_designer, key),
+            Some(_) | None => START,
+        }
+    }
 }
 
 fn moved(weights: &mut BTreeMap<String, f64>, of: &str, key: &str, step: f64) -> Change {

@@ -2,7 +2,11 @@
 
 use super::evaluation::{Evidence, Verdict};
 use super::proposal::Source;
-use crate::{adapters::git::Files, evidence::Probability, models::Features};
+use crate::{
+    adapters::git::Files,
+    evidence::Probability,
+    models::{Features, Quality},
+};
 use kaizen_engine::{
     digest::Digest,
     journal::{Binding, Effect, Facts, Phase, event::Generated},
@@ -126,6 +130,9 @@ pub struct ChangeSet {
     pub probability: Probability,
     /// What an approval of it binds to.
     pub binding: Binding,
+    /// What reviewers would think of it; `None` before that was scored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Quality>,
 }
 
 impl Deref for ChangeSet {

@@ -7,7 +7,7 @@ use kaizen_engine::{
 use serde::{Deserialize, Serialize};
 
 /// What the outcome taught.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct WeightsUpdate {
     /// New versions, each an artifact of the journal; empty where nothing was learnt.
     pub models: Vec<ModelVersion>,
@@ -15,6 +15,19 @@ pub struct WeightsUpdate {
     pub changes: Vec<(String, f64, f64)>,
     /// For people: what the predictor is now, and why it was or was not promoted.
     pub notes: Vec<String>,
+    /// What a person asked for, where no outcome taught it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+}
+
+/// What a person asked of the models.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "what")]
+pub enum Asked {
+    /// To fit anew from the whole history.
+    Train,
+    /// To put an earlier version back.
+    Restore { name: String, version: i64, reason: String },
 }
 
 impl Output for WeightsUpdate {

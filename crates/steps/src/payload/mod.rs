@@ -22,6 +22,6 @@ pub use deployment::Deployment;
 pub use evaluation::{
     Check, CheckResult, Estimate, Evaluation, Evidence, QueryEvidence, SizeEvidence, Verdict,
 };
-pub use learning::WeightsUpdate;
+pub use learning::{Asked, WeightsUpdate};
 pub use proposal::{Candidate, ChangeFile, Edit, Proposal, Source};
 pub use record::ProvenanceRecord;

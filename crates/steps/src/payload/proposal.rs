@@ -1,6 +1,7 @@
 //! Design's output: what is proposed, by whom, and why.
 
 use super::change_set::{Kind, Risk};
+use crate::models::Shown;
 use kaizen_engine::{
     journal::{Facts, Phase},
     step::Output,
@@ -18,6 +19,9 @@ pub struct Proposal {
     pub source: Source,
     /// For people: what was tried, what was ruled out and why, one line each.
     pub notes: Vec<String>,
+    /// Earlier attempts that the designer was shown, and which of them it says that it drew on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shown: Vec<Shown>,
 }
 
 /// Where a proposal comes from.

@@ -200,7 +200,8 @@ pub(crate) fn judge(
     let objective = measuring::objective(change.kind);
     let probability = posterior(&prior, &preflight, objective, &limits(project));
     let binding = binding(project, &change, &preflight)?;
-    Ok(ChangeSet { change, features, preflight, probability, binding })
+    let quality = past::quality(&reader, &past, &change, &preflight)?;
+    Ok(ChangeSet { change, features, preflight, probability, binding, quality })
 }
 
 /// Phase 5: the deployed commit beside the one before it.

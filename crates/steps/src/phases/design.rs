@@ -124,7 +124,7 @@ fn only(change: ChangeFile, source: Source, note: String) -> Proposal {
         rollback_plan: "the down script, then git revert".to_owned(),
         change,
     };
-    Proposal { candidates: vec![candidate], source, notes: vec![note] }
+    Proposal { candidates: vec![candidate], source, notes: vec![note], shown: Vec::new() }
 }
 
 fn by_rules(project: &Project, cx: &Context, analysis: &Analysis) -> Result<Proposal, StepError> {

@@ -145,7 +145,8 @@ fn judge(
     let objective = measuring::objective(change.kind);
     let probability = posterior(&prior, &preflight, objective, &measuring::limits(project));
     let binding = binding(project, &change, &preflight)?;
-    Ok(ChangeSet { change, features, preflight, probability, binding })
+    let quality = past::quality(&reader, &past, &change, &preflight)?;
+    Ok(ChangeSet { change, features, preflight, probability, binding, quality })
 }
 
 /// Several candidates of one proposal go as one change set, judged together.

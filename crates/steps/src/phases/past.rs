@@ -1,24 +1,27 @@
 //! What earlier runs left behind: outcomes to learn from, changes not to propose again, numbers
 //! to compare with.
 
+use super::step;
 use crate::{
     evidence::Prior,
-    models::{Example, Features, Predictor, Weights},
-    payload::{Analysis, Change, Evaluation, Kind, KindSuccess, ProvenanceRecord},
+    models::{
+        Features, MIDDLE, Predictor, Quality, QualityFeatures, QualityScorer, Shown, Weights,
+        designer_name, score_of,
+    },
+    payload::{
+        Analysis, Change, ChangeSet, Evaluation, Evidence, Kind, KindSuccess, Proposal,
+        ProvenanceRecord,
+    },
+    sql::tsql,
+    training::{self, Examples, Lesson, Name},
 };
 use kaizen_engine::{
     digest::Digest,
-    journal::{Phase, Timestamp},
+    journal::{Outcome, Phase, Run, Timestamp},
     shell::Reader,
     step::{Context, StepError},
 };
-use serde::de::DeserializeOwned;
 use std::{collections::BTreeMap, time::Duration};
-
-/// The predictor's name in the journal.
-pub const PREDICTOR: &str = "ChangeSuccessPredictor";
-/// The weights' name in the journal.
-pub const WEIGHTS: &str = "Weights";
 
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
 
@@ -47,19 +50,15 @@ pub fn all(cx: &Context, reader: &Reader) -> Result<Vec<Past>, StepError> {
 }
 
 impl Past {
-    /// Whether it was judged, and how: true for kept.
+    /// Whether it was judged, and how: true for kept, and for what was taken back because its time
+    /// was over.
     pub fn success(&self) -> Option<bool> {
-        match self.record.outcome.as_str() {
-            "kept" => Some(true),
-            "rolled_back" => Some(false),
-            _ => None,
-        }
+        training::success(&self.record)
     }
 
-    /// What the predictor learns from it.
-    pub fn example(&self) -> Option<Example> {
-        let (features, success) = (self.record.features.clone()?, self.success()?);
-        Some(Example { features, success, run: format!("r{}", self.run) })
+    /// What it teaches.
+    pub fn lesson(&self) -> Lesson {
+        Lesson::of(self.run, self.record.clone())
     }
 }
 
@@ -100,6 +99,38 @@ pub fn evidence(analysis: &Analysis) -> String {
     Digest::of(&[parts.join("\n").as_bytes()]).to_string()
 }
 
+/// Whether a kept change was taken back because its time was over: a plan that was to be forced until
+/// then. It has not failed.
+pub fn ended_in_time(run: &Run, change: &ChangeSet, now: Timestamp) -> bool {
+    let reopened = run.revision > 1 && run.outcome == Some(Outcome::RolledBack);
+    let until = tsql::forced(&change.statements_up).into_iter().map(|forcing| forcing.until).min();
+    reopened && until.is_some_and(|until| until <= now)
+}
+
+/// What this run teaches, as it ends.
+pub fn lesson(cx: &Context, change: &ChangeSet) -> Lesson {
+    let kept = cx.run.outcome == Some(Outcome::Kept) || ended_in_time(&cx.run, change, cx.now);
+    Lesson {
+        run: cx.run.created.number,
+        success: Some(kept),
+        features: Some(change.features.clone()),
+        quality: change.quality.as_ref().map(|quality| quality.features),
+        ratings: ratings(&cx.run),
+        shown: shown(cx),
+    }
+}
+
+/// The earlier attempts that the designer was shown.
+pub fn shown(cx: &Context) -> Vec<Shown> {
+    let proposal = cx.output::<Proposal>().ok().flatten();
+    proposal.map(|proposal| proposal.shown).unwrap_or_default()
+}
+
+/// What reviewers gave a run's change with their approval.
+pub fn ratings(run: &Run) -> Vec<u8> {
+    run.decisions.iter().filter_map(|(_, _, decision)| decision.rating).collect()
+}
+
 /// Kept and attempted changes of a kind, of all time.
 pub fn rate_of_kind(past: &[Past], kind: Kind) -> f64 {
     let kind = kind.to_string();
@@ -135,7 +166,8 @@ pub fn baseline(
     past: &[Past],
     target: &str,
 ) -> Result<Option<Baseline>, StepError> {
-    let kept = |one: &&Past| one.record.target == target && one.success() == Some(true);
+    let is_kept = |record: &ProvenanceRecord| record.outcome == Outcome::Kept.word();
+    let kept = |one: &&Past| one.record.target == target && is_kept(&one.record);
     let Some(last) = past.iter().rfind(kept) else { return Ok(None) };
     // Retention may take the one or the other meanwhile.
     let _snapshot = reader.snapshot()?;
@@ -146,27 +178,36 @@ pub fn baseline(
     Ok(Some((run.name(), queries.map(|query| (query.name, query.after_ms)).collect())))
 }
 
-/// The predictor in force: the last version promoted, or the base rate of what has been seen.
-pub fn predictor(reader: &Reader, examples: &[Example]) -> Result<Predictor, StepError> {
-    Ok(active(reader, PREDICTOR)?.unwrap_or_else(|| Predictor::base_rate(examples)))
-}
-
 /// What the predictor in force expects of a change before it is measured.
 pub fn prior(reader: &Reader, past: &[Past], features: &Features) -> Result<Prior, StepError> {
-    let examples: Vec<Example> = past.iter().filter_map(Past::example).collect();
-    Ok(Prior::from(&predictor(reader, &examples)?.predict(features)))
+    let in_force: Option<Predictor> = training::in_force(reader, Name::Predictor).map_err(step)?;
+    let judged = || Examples::of(past.iter().map(Past::lesson)).judged;
+    let predictor = in_force.unwrap_or_else(|| Predictor::base_rate(&judged()));
+    Ok(Prior::from(&predictor.predict(features)))
+}
+
+/// What reviewers would think of a change, by the scorer in force. Of the preflight it takes which checks
+/// passed, and nothing that was measured.
+pub fn quality(
+    reader: &Reader,
+    past: &[Past],
+    change: &Change,
+    preflight: &Evidence,
+) -> Result<Option<Quality>, StepError> {
+    let scorer: QualityScorer =
+        training::in_force(reader, Name::Quality).map_err(step)?.unwrap_or_default();
+    let past_score = score_of_designer(past, designer_name(&change.source));
+    Ok(Some(scorer.score(QualityFeatures::of(change, &preflight.checks, past_score))))
+}
+
+/// Mean score of a designer's rated changes, 0 to 100; [`MIDDLE`] without any.
+pub fn score_of_designer(past: &[Past], designer: &str) -> f64 {
+    let theirs = past.iter().filter(|one| one.record.designer.as_deref() == Some(designer));
+    let ratings: Vec<u8> = theirs.flat_map(|one| one.record.ratings.iter().copied()).collect();
+    score_of(&ratings).unwrap_or(MIDDLE)
 }
 
 /// The weights in force.
 pub fn weights(reader: &Reader) -> Result<Weights, StepError> {
-    Ok(active(reader, WEIGHTS)?.unwrap_or_default())
-}
-
-fn active<T: DeserializeOwned>(reader: &Reader, name: &str) -> Result<Option<T>, StepError> {
-    let promoted = reader.models(name)?.into_iter().rfind(|version| version.promoted);
-    let Some(version) = promoted else { return Ok(None) };
-    let bytes = reader.artifact(&version.digest)?;
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|e| StepError::bug("misshapen_model", format!("{name} {}: {e}", version.version)))
+    Ok(training::in_force(reader, Name::Weights).map_err(step)?.unwrap_or_default())
 }

@@ -98,6 +98,10 @@ fn record(cx: &Context) -> Result<ProvenanceRecord, StepError> {
             None => None,
         },
         evidence: cx.output::<Analysis>()?.as_ref().map(past::evidence),
+        ended_in_time: of.is_some_and(|change| past::ended_in_time(run, change, cx.now)),
+        quality: of.and_then(|change| Some(change.quality.as_ref()?.features)),
+        ratings: past::ratings(run),
+        shown: past::shown(cx),
         features: change.map(|change| change.features),
     })
 }

@@ -55,6 +55,17 @@ pub(super) fn queued(
 pub(super) fn running(run: &mut Run, phase: Phase, attempt: u32, event: &Event) -> Option<Status> {
     let stay = Live::Running { phase, attempt };
     match &event.fact {
+        // A run that only learns: nothing is looked at, and nothing done to a target.
+        Fact::PhaseCompleted {
+            phase: Phase::UpdateWeights,
+            attempt: 1,
+            output,
+            facts: Facts::Learned(_),
+            ..
+        } if phase == Phase::Analyze && run.seq == 2 => {
+            run.outputs.insert(Phase::UpdateWeights, output.clone());
+            Some(heading_for(run, Outcome::NoChange))
+        }
         Fact::PhaseCompleted { phase: done, attempt: nth, output, facts, .. } => {
             if (*done, *nth) != (phase, attempt) || run.unresolved().is_some() {
                 return None;

@@ -170,6 +170,7 @@ fn command(run: &Run, setting: &Setting, which: u8, arg: u8, now: Timestamp) -> 
             let spent_ms = u64::from(arg);
             Command::Fail { phase, attempt, spent_ms, failure, retry_after_ms: 1_000 }
         }
+        9 if arg.is_multiple_of(2) => Command::Learn { output: inline(&value), models: Vec::new() },
         9 => Command::AskApproval,
         10 => Command::Queue { target, behind: Some(i64::from(arg % 3)) },
         11 | 12 => Command::Hold { target, epoch },
@@ -223,6 +224,7 @@ fn is_a_persons(command: &Command) -> bool {
         | Command::Compact { .. }
         | Command::Note { .. } => true,
         Command::Complete { .. }
+        | Command::Learn { .. }
         | Command::Fail { .. }
         | Command::AskApproval
         | Command::Queue { .. }

@@ -30,6 +30,12 @@ fn an_approval_is_refused_for_each_reason_by_its_own_word() {
     };
     assert_eq!(code(&open, with(|d| d.reason = "  ".to_owned())), "no_reason");
     assert_eq!(code(&open, with(|d| d.digest = binding("b1").digest())), "digest_changed");
+    for rating in [0, 6, u8::MAX] {
+        let mut rated = decision("grace");
+        rated.rating = Some(rating);
+        assert_eq!(code(&open, Command::Approve { decision: rated }), "bad_rating");
+    }
+    assert!(decide(&open.0, with(|d| d.rating = Some(5)), open.now()).is_ok());
     assert_eq!(code(&Story::at(created(1), Phase::Design), approve("grace")), "wrong_state");
     let approved = Story::at(created(1), Phase::Deploy).approved();
     assert_eq!(code(&approved, approve("grace")), "already_approved");

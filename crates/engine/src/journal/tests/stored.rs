@@ -116,6 +116,8 @@ fn the_stored_bytes_are_these() {
             "0".repeat(64)
         )
     );
+    let rated = Decision { digest: Digest::ZERO, rating: Some(4), ..decision("ada") };
+    assert!(stored(Fact::Approved { decision: rated }).ends_with(r#"","rating":4}}}"#));
     assert_eq!(
         stored(Fact::PhaseCompleted {
             phase: Phase::Deploy,

@@ -68,6 +68,7 @@ pub fn decision(who: &str) -> Decision {
         os_user: who.to_owned(),
         host: "host".to_owned(),
         digest: generated().binding.digest(),
+        rating: None,
     }
 }
 

@@ -59,9 +59,14 @@ pub fn design(input: &Input<'_>) -> Result<Proposal, Error> {
                 expected_improvement_pct: None,
                 rollback_plan: "Drop the new index.".to_owned(),
             };
-            return Ok(Proposal { candidates: vec![candidate], source: Source::Rules, notes });
+            return Ok(Proposal {
+                candidates: vec![candidate],
+                source: Source::Rules,
+                notes,
+                shown: Vec::new(),
+            });
         }
     }
     notes.push("no query compares an unindexed column with a constant".to_owned());
-    Ok(Proposal { candidates: Vec::new(), source: Source::Rules, notes })
+    Ok(Proposal { candidates: Vec::new(), source: Source::Rules, notes, shown: Vec::new() })
 }

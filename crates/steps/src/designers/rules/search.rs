@@ -58,7 +58,7 @@ pub fn design(input: &Input<'_>, progress: &dyn Fn(&str)) -> Result<Proposal, Er
         ));
     }
     candidates.truncate(input.limits.max_changes.max(1));
-    Ok(Proposal { candidates, source: Source::Rules, notes })
+    Ok(Proposal { candidates, source: Source::Rules, notes, shown: Vec::new() })
 }
 
 fn baseline(lab: &mut Lab<'_>, notes: &mut Vec<String>) -> Result<Vec<Option<Timing>>, Error> {

@@ -48,7 +48,7 @@ pub fn design(analysis: &ServerAnalysis, limits: Limits, rolled_back: &[String])
     if candidates.is_empty() {
         notes.push("no rule has anything to propose".to_owned());
     }
-    Proposal { candidates, source: Source::Rules, notes }
+    Proposal { candidates, source: Source::Rules, notes, shown: Vec::new() }
 }
 
 /// The same statements, white space and case apart.

@@ -130,6 +130,35 @@ fn formula(features: &[(&str, f64)], intercept: f64, arguments: &[f64]) -> f64 {
     1.0 / (1.0 + (-(intercept + terms.sum::<f64>())).exp())
 }
 
+#[test]
+fn a_fitted_predictor_scores_there_as_it_does_here() {
+    use crate::models::{Example, Features, PlanPattern, Predictor, encode};
+    let change = |at: u32| Features {
+        kind: [crate::payload::Kind::Index, crate::payload::Kind::View][at as usize % 2],
+        plan_pattern: [PlanPattern::FullScan, PlanPattern::Covered, PlanPattern::Sort]
+            [at as usize % 3],
+        size_log10_bytes: f64::from(at % 17),
+        write_share: f64::from(at % 11) / 10.0,
+        diff_lines_log: f64::from(at % 7),
+        designer: ["rules", "file"][at as usize % 2].to_owned(),
+        past_rate_of_kind: f64::from(at % 5) / 4.0,
+    };
+    let example = |at: u32| Example {
+        features: change(at),
+        success: at.is_multiple_of(3) || at % 11 < 3,
+        run: format!("r{at}"),
+    };
+    let model = Predictor::fit(&(0..150).map(example).collect::<Vec<_>>()).unwrap();
+    let Predictor::Logistic(fitted) = &model else { panic!("150 rows are enough") };
+    let (features, intercept) = fitted.raw();
+    let sql = scoring_function("ChangeSuccessPredictor", &features, intercept).unwrap();
+    for at in 0..2_000 {
+        let here = model.predict(&change(at)).probability;
+        let there = score(&sql, &encode(&change(at)));
+        assert!((here - there).abs() < 1e-9, "{at}: {here} and {there}");
+    }
+}
+
 const NAMES: [&str; 5] = ["kind=index", "Kind index", "rows", "", "größe"];
 
 proptest! {

@@ -15,6 +15,7 @@ use crate::{
         brief::{self, Brief},
         model::{self, Endpoint},
     },
+    models::Shown,
     payload::{Analysis, Proposal, Source},
     project::Project,
     sql::{looks_like_secret, without_secrets},
@@ -67,6 +68,9 @@ struct Asked {
     epoch: u64,
     /// The commit whose files the designer sees.
     base: String,
+    /// The earlier attempts that it is shown.
+    #[serde(default)]
+    shown: Vec<Shown>,
     at: String,
 }
 
@@ -99,6 +103,7 @@ struct Dialogue {
     model: Option<String>,
     /// The commit that the last question was about.
     base: String,
+    shown: Vec<Shown>,
     answers: Vec<Answered>,
     unanswered: usize,
     tokens: u64,
@@ -116,6 +121,7 @@ impl Dialogue {
                     dialogue.began.get_or_insert_with(|| asked.at.clone());
                     dialogue.model.clone_from(&asked.model);
                     dialogue.base.clone_from(&asked.base);
+                    dialogue.shown.clone_from(&asked.shown);
                     // Until an answer says how many they were, all of them may have been spent.
                     dialogue.tokens = dialogue.tokens.saturating_add(asked.most_tokens);
                     dialogue.cost += asked.most_cost;
@@ -187,7 +193,7 @@ pub(super) fn ask(
         // An answer that nobody refused, and then something else went wrong.
         (None, Some(answered)) if answered.refused.is_none() => {
             let text = reader.artifact(&answered.answer)?;
-            asking.proposal(&String::from_utf8_lossy(&text), source, &dialogue.base)
+            asking.proposal(&String::from_utf8_lossy(&text), source, &dialogue)
         }
         (None, _) => Err(asking.announce(designer, &dialogue)?),
         (Some(asked), _) if asked.epoch != cx.epoch => Err(asking.announce(designer, &dialogue)?),
@@ -231,7 +237,7 @@ impl Asking<'_> {
         dialogue: &Dialogue,
     ) -> Result<Proposal, StepError> {
         let cx = self.cx;
-        let read = self.proposal(&said.text, source, &dialogue.base);
+        let read = self.proposal(&said.text, source, dialogue);
         let refused = read.as_ref().err().filter(|error| is_refusal(error));
         let (text, raw) = (kept(&said.text), said.raw.as_deref().map(kept));
         let answered = Answered {
@@ -286,7 +292,7 @@ impl Asking<'_> {
         for answered in &dialogue.answers {
             let text = self.reader.artifact(&answered.answer)?;
             let source = Source::Run(format!("r{run}"));
-            match self.proposal(&String::from_utf8_lossy(&text), source, &dialogue.base) {
+            match self.proposal(&String::from_utf8_lossy(&text), source, &dialogue) {
                 Err(error) if is_refusal(&error) => last = Some(error),
                 read => return read,
             }
@@ -309,7 +315,7 @@ impl Asking<'_> {
             let message = format!("the designer's time of {} s is spent", design.budget.as_secs());
             return Err(StepError::operator("design_budget_spent", message));
         }
-        let brief = self.brief(designer, dialogue)?;
+        let (brief, shown) = self.brief(designer, dialogue)?;
         let (body, destination, model, (most_tokens, most_cost)) = match designer {
             Designer::Model => {
                 let endpoint = endpoint(project)?;
@@ -336,8 +342,18 @@ impl Asking<'_> {
         let at = cx.now.to_string();
         let base = self.head()?;
         let epoch = cx.epoch;
-        let asked =
-            Asked { destination, model, request, bytes, most_tokens, most_cost, epoch, base, at };
+        let asked = Asked {
+            destination,
+            model,
+            request,
+            bytes,
+            most_tokens,
+            most_cost,
+            epoch,
+            base,
+            shown,
+            at,
+        };
         cx.note(ASKED, json(&asked)?);
         Ok(StepError::wait(cx.now, format!("asks {}", asked.destination)))
     }

@@ -6,10 +6,11 @@ use super::{
         past, step,
         vet::{self, Scripts},
     },
-    Asking,
+    Asking, Dialogue,
 };
 use crate::{
     designers::answer::{self, Answer},
+    models::Shown,
     patch::Patched,
     payload::{Candidate, ChangeFile, Proposal, Source, staged},
     sql::looks_like_secret,
@@ -24,7 +25,7 @@ impl Asking<'_> {
         &self,
         text: &str,
         source: Source,
-        base: &str,
+        dialogue: &Dialogue,
     ) -> Result<Proposal, StepError> {
         if let Some(shape) = looks_like_secret(text) {
             let message = format!("the answer holds what looks like a secret ({shape})");
@@ -35,11 +36,12 @@ impl Asking<'_> {
         let (change, drew_on) = match answer {
             Answer::NoChange(why) => {
                 let notes = vec![format!("the designer proposes nothing: {why}")];
-                return Ok(Proposal { candidates: Vec::new(), source, notes });
+                let shown = dialogue.shown.clone();
+                return Ok(Proposal { candidates: Vec::new(), source, notes, shown });
             }
             Answer::Change { change, drew_on } => (*change, drew_on),
         };
-        let change = self.as_diff(change, base)?;
+        let change = self.as_diff(change, &dialogue.base)?;
         self.vetted(&change)?;
         let mut notes = vec![format!("proposed by {}", named(&source))];
         if !drew_on.is_empty() {
@@ -51,7 +53,9 @@ impl Asking<'_> {
             rollback_plan: "the down script, then git revert".to_owned(),
             change,
         };
-        Ok(Proposal { candidates: vec![candidate], source, notes })
+        let drew = |shown: &Shown| Shown { drew_on: drew_on.contains(&shown.run), ..shown.clone() };
+        let shown = dialogue.shown.iter().map(drew).collect();
+        Ok(Proposal { candidates: vec![candidate], source, notes, shown })
     }
 }
 

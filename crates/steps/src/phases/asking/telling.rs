@@ -7,17 +7,22 @@ use super::{
 use crate::{
     adapters::git,
     attempts,
+    attempts::Attempt,
     designers::brief::{self, Brief},
+    models::{Reranker, Shown, ShownFeatures, ShownOutcome},
     payload::Analysis,
     project::Project,
     sql::{looks_like_secret, strip_literals},
     targets::sqlite::database::Database,
+    training::{self, Name},
 };
-use kaizen_engine::{step::StepError, workflow::Target};
+use kaizen_engine::{journal::Timestamp, step::StepError, workflow::Target};
 use std::collections::BTreeMap;
 
 /// Earlier attempts that are told of.
 const ATTEMPTS: usize = 5;
+/// Those that are found first, of which the reranker chooses.
+const FOUND: usize = 20;
 /// Bytes of files that a model is shown, all together.
 const FILES_CAP: usize = 48 << 10;
 
@@ -27,7 +32,7 @@ impl Asking<'_> {
         &self,
         designer: &Designer,
         dialogue: &Dialogue,
-    ) -> Result<Brief, StepError> {
+    ) -> Result<(Brief, Vec<Shown>), StepError> {
         let Asking { project, cx, reader, analysis } = self;
         let definition = &project.definition;
         let schema = match &definition.target {
@@ -53,20 +58,23 @@ impl Asking<'_> {
             .cloned()
             .collect();
         let target = Some(cx.run.created.target.as_str());
-        let past_attempts = attempts::search(&history, &words(analysis), target, ATTEMPTS)
-            .map_err(|e| StepError::bug("search", e.to_string()))?;
-        // Where the words find nothing, what was tried last here is better than nothing.
-        let past_attempts = match past_attempts.is_empty() {
-            false => past_attempts,
-            true => attempts::search(&here, "", target, ATTEMPTS)
-                .map_err(|e| StepError::bug("search", e.to_string()))?,
+        let words = words(analysis);
+        let search = |history: &[_], words: &str| {
+            attempts::search(history, words, target, FOUND)
+                .map_err(|e| StepError::bug("search", e.to_string()))
         };
+        let mut found = search(&history, &words)?;
+        if found.is_empty() {
+            // Where the words find nothing, what was tried last here is better than nothing.
+            found = search(&here, "")?;
+        }
+        let (past_attempts, shown) = self.ranked(found, &words, designer)?;
         let task = match &definition.target {
             Target::Sqlite { .. } => format!("{} It is SQLite.", brief::DATABASE),
             Target::Sqlserver { .. } => format!("{} It is SQL Server.", brief::DATABASE),
             Target::Command { .. } => brief::REPOSITORY.to_owned(),
         };
-        Ok(Brief {
+        let brief = Brief {
             version: 1,
             task,
             analysis: json(analysis)?,
@@ -80,7 +88,54 @@ impl Asking<'_> {
             past_attempts,
             refused: dialogue.refusals().into_iter().map(|(_, why)| why.clone()).collect(),
             answer_schema: Brief::schema_of_answers(),
-        })
+        };
+        Ok((brief, shown))
+    }
+
+    /// The attempts that are worth showing most, by the reranker in force, with what it knew of each.
+    fn ranked(
+        &self,
+        found: Vec<Attempt>,
+        words: &str,
+        designer: &Designer,
+    ) -> Result<(Vec<Attempt>, Vec<Shown>), StepError> {
+        let reranker: Option<Reranker> =
+            training::in_force(self.reader, Name::Reranker).map_err(step)?;
+        let words = words.to_lowercase();
+        let me = match designer {
+            Designer::Model => "model",
+            Designer::Agent(_) | Designer::Replay(_) => "agent",
+        };
+        let features = |attempt: &Attempt| {
+            let named =
+                attempt.tables.iter().filter(|table| words.contains(table.as_str())).count();
+            let ended = Timestamp::parse(&attempt.ended_at).unwrap_or(self.cx.now);
+            #[expect(clippy::cast_precision_loss, reason = "tables are few")]
+            let same_tables = named as f64 / attempt.tables.len().max(1) as f64;
+            ShownFeatures {
+                lexical: attempt.fit,
+                same_tables,
+                // What will be proposed is not known yet.
+                same_kind: false,
+                same_designer: attempt.designer.as_deref() == Some(me),
+                outcome: match attempt.outcome.as_str() {
+                    "kept" => ShownOutcome::Kept,
+                    "rolled_back" => ShownOutcome::RolledBack,
+                    _ => ShownOutcome::Other,
+                },
+                age_days: self.cx.now.since(ended).as_secs_f64() / 86_400.0,
+            }
+        };
+        let known: Vec<ShownFeatures> = found.iter().map(features).collect();
+        let order = reranker.unwrap_or_default().order(&known);
+        let chosen = order.into_iter().take(ATTEMPTS);
+        Ok(chosen
+            .map(|at| {
+                let (attempt, features) = (found[at].clone(), known[at]);
+                let shown = Shown { run: attempt.run.clone(), features, drew_on: false };
+                (attempt, shown)
+            })
+            .unzip())
     }
 }
 

@@ -83,7 +83,8 @@ pub fn judge(project: &Project, cx: &Context, mut change: Change) -> Result<Chan
     let probability = unmeasured(&prior);
     let base = change.base_commit.clone();
     let binding = bound(project, &change, &preflight, &base, &place)?;
-    Ok(ChangeSet { change, features, preflight, probability, binding })
+    let quality = past::quality(&reader, &past, &change, &preflight)?;
+    Ok(ChangeSet { change, features, preflight, probability, binding, quality })
 }
 
 /// What the approval binds to, as everything is at this moment, and whether the server has room now.
